@@ -1,0 +1,168 @@
+"""What all benchmarks share: measuring a piece of work, judging it, printing it."""
+
+import dataclasses
+import gc
+import math
+import statistics
+import threading
+import time
+from contextlib import contextmanager
+
+import psutil
+
+MEGABYTE = 1024 * 1024
+
+
+@dataclasses.dataclass
+class Cost:
+    """What one run of a piece of work took."""
+
+    seconds: float = 0.0
+    queries: int = 0
+    megabytes: float = 0.0  # growth of this process, at its highest
+
+
+class _HighestMemory(threading.Thread):
+    """Watches the memory of this process until it is told to stop."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self._process = psutil.Process()
+        self._stopped = threading.Event()
+        self.start_bytes = self.highest = self._process.memory_info().rss
+
+    def run(self):
+        while not self._stopped.wait(0.02):
+            self._look()
+
+    def stop(self):
+        self._stopped.set()
+        self.join()
+        self._look()
+        return (self.highest - self.start_bytes) / MEGABYTE
+
+    def _look(self):
+        self.highest = max(self.highest, self._process.memory_info().rss)
+
+
+@contextmanager
+def measured(env):
+    """Measure the block: wall time, statements sent by its cursor, memory growth.
+
+    It starts with empty ORM caches, and what the block left unwritten is written inside
+    the measured time.
+    """
+    env.flush_all()
+    env.invalidate_all()
+    gc.collect()
+    cost = Cost()
+    memory = _HighestMemory()
+    memory.start()
+    queries = env.cr.sql_log_count
+    start = time.perf_counter()
+    try:
+        yield cost
+        env.flush_all()
+        cost.seconds = time.perf_counter() - start
+        cost.queries = env.cr.sql_log_count - queries
+    finally:
+        cost.megabytes = memory.stop()
+
+
+def median(costs):
+    """Return the median of several runs, each figure on its own."""
+    return Cost(
+        *(
+            statistics.median(getattr(cost, field.name) for cost in costs)
+            for field in dataclasses.fields(Cost)
+        )
+    )
+
+
+@dataclasses.dataclass
+class AtMost:
+    """Ours may take at most this many times theirs."""
+
+    times: float
+
+    def get_ratio(self, ours, theirs):
+        return ours / theirs if theirs else math.inf
+
+    def is_met(self, ratio):
+        return ratio <= self.times
+
+    def __str__(self):
+        return f"<= {self.times:g}"
+
+
+@dataclasses.dataclass
+class AtLeast:
+    """Theirs must take at least this many times ours."""
+
+    times: float
+
+    def get_ratio(self, ours, theirs):
+        return theirs / ours if ours else math.inf
+
+    def is_met(self, ratio):
+        return ratio >= self.times
+
+    def __str__(self):
+        return f">= {self.times:g}"
+
+
+class Report:
+    """Prints one line per measure and remembers whether all limits were met."""
+
+    HEADINGS = ("measure", "ours", "theirs", "ratio", "limit", "")
+    LAYOUT = "{:<58} {:>10} {:>10} {:>8} {:>8}  {}"
+
+    def __init__(self):
+        self.short = []
+
+    def heading(self):
+        self._print(self.HEADINGS)
+
+    def measure(self, name, ours, theirs, limit=None, unit="s"):
+        """Judge one figure of ours against one of theirs.
+
+        :param theirs: None when there is nothing to compare with
+        :param limit: `AtMost`, `AtLeast`, or None for a figure that is only shown
+        """
+        ratio = verdict = "-"
+        if theirs is not None:
+            value = (limit or AtMost(math.inf)).get_ratio(ours, theirs)
+            ratio = f"{value:.2f}"
+            if limit:
+                verdict = "ok" if limit.is_met(value) else "short"
+        if verdict == "short":
+            self.short.append(name)
+        self._print(
+            (
+                name,
+                self._format(ours, unit),
+                "-" if theirs is None else self._format(theirs, unit),
+                ratio,
+                "-" if limit is None else str(limit),
+                verdict,
+            )
+        )
+
+    def note(self, text):
+        print(f"# {text}", flush=True)
+
+    @staticmethod
+    def _format(value, unit):
+        digits = {"s": 3, "MB": 1, "us": 3}.get(unit, 0)
+        return f"{value:.{digits}f} {unit}".rstrip()
+
+    def _print(self, cells):
+        print(self.LAYOUT.format(*cells).rstrip(), flush=True)
+
+
+def size_name(size):
+    """Return `10k`, `1M` for 10000, 1000000."""
+    for factor, letter in ((1_000_000, "M"), (1_000, "k")):
+        if size % factor == 0:
+            return f"{size // factor}{letter}"
+    return str(size)

@@ -1,0 +1,255 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+from odoo.tools.sql import column_exists
+
+COLLECTIONS_STATUSES = [
+    ("not_disputed", "Not disputed"),
+    ("disputed", "Disputed"),
+    ("promised", "Promised to pay"),
+    ("promise_broken", "Promise broken"),
+    ("resolved", "Resolved"),
+]
+
+
+class AccountMoveLine(models.Model):
+    _inherit = "account.move.line"
+
+    collections_status = fields.Selection(
+        selection=COLLECTIONS_STATUSES,
+        default="not_disputed",
+        readonly=True,
+        copy=False,
+        help="What the customer says about the open item.",
+    )
+    collections_promise_date = fields.Date(
+        string="Promised for", readonly=True, copy=False
+    )
+    collections_promise_amount = fields.Monetary(
+        string="Promised Amount",
+        readonly=True,
+        copy=False,
+        help="In the currency of the item. Empty when all that is open was promised.",
+    )
+    collections_dispute_reason = fields.Char(
+        string="Dispute Reason", readonly=True, copy=False
+    )
+    collections_amount_open = fields.Monetary(
+        string="Open Amount",
+        compute="_compute_collections_amount_open",
+        currency_field="company_currency_id",
+        help="What is open at the end of the day given by the screen, in company currency.",
+    )
+    collections_amount_open_currency = fields.Monetary(
+        string="Open Amount in Currency",
+        compute="_compute_collections_amount_open",
+        help="What is open at the end of the day given by the screen, in the currency of "
+        "the item.",
+    )
+    collections_days_overdue = fields.Integer(
+        string="Days Overdue",
+        compute="_compute_collections_amount_open",
+        help="Days since the due date of an open debit item.",
+    )
+
+    # Aging asks for matches with entries that are not posted: there are next to none, and
+    # without this index they would have to be looked for among all matches ever made.
+    _collections_unposted_matched_idx = models.Index(
+        "(account_id) WHERE parent_state <> 'posted' AND matching_number IS NOT NULL"
+    )
+    _collections_status_idx = models.Index(
+        "(company_id) WHERE collections_status <> 'not_disputed'"
+    )
+
+    def _auto_init(self):
+        # The database fills a column default without rewriting the rows; the ORM would
+        # update every journal item of the company's life.
+        if not column_exists(self.env.cr, "account_move_line", "collections_status"):
+            self.env.cr.execute(
+                "ALTER TABLE account_move_line ADD COLUMN collections_status varchar "
+                "DEFAULT 'not_disputed'"
+            )
+        return super()._auto_init()
+
+    # === COMPUTE METHODS === #
+
+    @api.depends(
+        "amount_residual", "amount_residual_currency", "date_maturity", "parent_state"
+    )
+    @api.depends_context("collections_date")
+    def _compute_collections_amount_open(self):
+        date = fields.Date.to_date(self.env.context.get("collections_date"))
+        on_date = date or fields.Date.context_today(self)
+        amounts = self._get_collections_open_amounts(date) if date else {}
+        for line in self:
+            amount, amount_currency = amounts.get(
+                line.id, (line.amount_residual, line.amount_residual_currency)
+            )
+            line.collections_amount_open = amount
+            line.collections_amount_open_currency = amount_currency
+            due_date = line.date_maturity or line.date
+            is_overdue = due_date and due_date < on_date and amount_currency > 0
+            line.collections_days_overdue = (on_date - due_date).days if is_overdue else 0
+
+    def _get_collections_open_amounts(self, date):
+        """Return what was open of the items at the end of a day.
+
+        An item is open with its balance less the matches made up to that day with other
+        posted items.
+
+        :param date: the day
+        :return: amount in company currency and in the currency of the item, by line id
+        :rtype: dict[int, tuple[float, float]]
+        """
+        if not self.ids:
+            return {}
+        self.env["account.partial.reconcile"].flush_model()
+        self.flush_recordset(["balance", "amount_currency", "date", "parent_state"])
+        rows = self.env.execute_query(
+            SQL(
+                """
+                WITH match AS (
+                    SELECT partial.debit_move_id AS line_id, partial.amount,
+                           partial.debit_amount_currency AS amount_currency
+                      FROM account_partial_reconcile partial
+                      JOIN account_move_line other ON other.id = partial.credit_move_id
+                     WHERE partial.debit_move_id IN %(ids)s
+                       AND partial.max_date <= %(date)s AND other.parent_state = 'posted'
+                 UNION ALL
+                    SELECT partial.credit_move_id, -partial.amount,
+                           -partial.credit_amount_currency
+                      FROM account_partial_reconcile partial
+                      JOIN account_move_line other ON other.id = partial.debit_move_id
+                     WHERE partial.credit_move_id IN %(ids)s
+                       AND partial.max_date <= %(date)s AND other.parent_state = 'posted'
+                )
+                SELECT line.id,
+                       line.balance - COALESCE(SUM(match.amount), 0),
+                       line.amount_currency - COALESCE(SUM(match.amount_currency), 0)
+                  FROM account_move_line line
+             LEFT JOIN match ON match.line_id = line.id
+                 WHERE line.id IN %(ids)s
+                   AND line.parent_state = 'posted' AND line.date <= %(date)s
+              GROUP BY line.id
+                """,
+                ids=tuple(self.ids),
+                date=date,
+            )
+        )
+        amounts = dict.fromkeys(self.ids, (0.0, 0.0))
+        amounts.update(
+            {
+                line_id: (float(amount), float(amount_currency))
+                for line_id, amount, amount_currency in rows
+            }
+        )
+        return amounts
+
+    # === ACTION METHODS === #
+
+    def action_set_collections_status(
+        self, status, promise_date=False, promise_amount=0.0, reason=False
+    ):
+        """Set what the customer says about open items.
+
+        :param str status: `not_disputed`, `disputed`, `promised`, `promise_broken` or
+            `resolved`
+        :param promise_date: the day the payment was promised for, a date or ISO text;
+            needed with `promised`
+        :param float promise_amount: what was promised, in the currency of the items, all
+            of them together; 0 when all that is open was promised. It is put on the items
+            by due date
+        :param str reason: why the items are disputed
+        :return: True
+        :raise UserError: when an item is not an open receivable item, or something needed
+            is missing
+        :raise AccessError: without the rights of a collections agent
+        """
+        self._check_can_set_collections_status()
+        vals = {
+            "collections_status": status,
+            "collections_promise_date": False,
+            "collections_promise_amount": 0.0,
+            "collections_dispute_reason": reason or False,
+        }
+        if status not in dict(COLLECTIONS_STATUSES):
+            raise UserError(
+                self.env._(
+                    "%(status)s is not a collection status. Known are: %(known)s",
+                    status=status,
+                    known=", ".join(dict(COLLECTIONS_STATUSES)),
+                )
+            )
+        lines_sudo = self.sudo()  # agents only read journal items; checked above
+        if status != "promised":
+            lines_sudo.write(vals)
+            return True
+        if not promise_date:
+            raise UserError(self.env._("For which day was the payment promised?"))
+        vals["collections_promise_date"] = fields.Date.to_date(promise_date)
+        lines_sudo.write(vals)
+        if promise_amount:
+            lines_sudo._spread_promise(promise_amount)
+        return True
+
+    # === BUSINESS METHODS === #
+
+    def _check_can_set_collections_status(self):
+        if not self.env.user.has_group("credit_collections.group_collections_agent"):
+            raise AccessError(
+                self.env._("Only collections agents set the collection status of items.")
+            )
+        self.check_access("read")
+        if not self:
+            raise UserError(self.env._("Select the open items first."))
+        unfit = self.filtered(
+            lambda line: line.account_type != "asset_receivable"
+            or line.parent_state != "posted"
+            or line.reconciled
+        )
+        if unfit:
+            raise UserError(
+                self.env._(
+                    "These are not open customer items any more: %(items)s",
+                    items=", ".join(unfit.mapped("display_name")),
+                )
+            )
+
+    def _spread_promise(self, amount):
+        """Put a promised amount on the items, the earliest due date first."""
+        currency = self.currency_id
+        if len(currency) > 1:
+            raise UserError(
+                self.env._(
+                    "The items are in several currencies. Note the promise for each "
+                    "currency on its own, or leave the amount empty."
+                )
+            )
+        total = sum(self.mapped("amount_residual_currency"))
+        if currency.compare_amounts(amount, 0) <= 0:
+            raise UserError(self.env._("The promised amount must be more than zero."))
+        if currency.compare_amounts(amount, total) > 0:
+            raise UserError(
+                self.env._(
+                    "%(amount)s was promised, but only %(total)s is open on these items.",
+                    amount=currency.format(amount),
+                    total=currency.format(total),
+                )
+            )
+        left = amount
+        unpromised = self.browse()
+        for line in self.sorted(lambda line: (line.date_maturity or line.date, line.id)):
+            share = currency.round(min(left, line.amount_residual_currency))
+            if share <= 0:
+                unpromised += line
+                continue
+            line.collections_promise_amount = share
+            left = currency.round(left - share)
+        # Nothing was promised for the rest, and an empty amount would mean all of it.
+        unpromised.write(
+            {"collections_status": "not_disputed", "collections_promise_date": False}
+        )
+
+    def _break_promises(self):
+        """Mark promises whose day has passed as broken."""
+        self.sudo().write({"collections_status": "promise_broken"})  # made by the run

@@ -1,0 +1,300 @@
+from odoo import api, fields, models
+from odoo.fields import Domain
+
+from ..tools.aging import MAX_PERIODS
+from .collections_aging_period import INDICATORS
+
+PERIOD_COLUMNS = [f"amount_{position}" for position in range(1, MAX_PERIODS + 1)]
+
+
+class CollectionsAgingBalance(models.Model):
+    """One customer in one snapshot: a row of Aged Balances.
+
+    Rows are written by `collections.aging.snapshot` in one statement and never change
+    afterwards, except for `is_current`.
+    """
+
+    _name = "collections.aging.balance"
+    _description = "Aged Balance"
+    _order = "amount_due desc, id"
+    _rec_name = "partner_id"
+    _log_access = False  # the snapshot knows who and when; a run writes many rows
+
+    snapshot_id = fields.Many2one(
+        comodel_name="collections.aging.snapshot",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
+    )
+    definition_id = fields.Many2one(
+        comodel_name="collections.aging.definition",
+        string="Aging Period Definition",
+        required=True,
+        readonly=True,
+        ondelete="restrict",
+    )
+    company_id = fields.Many2one(
+        comodel_name="res.company", required=True, readonly=True, ondelete="cascade"
+    )
+    currency_id = fields.Many2one(
+        comodel_name="res.currency", required=True, readonly=True, ondelete="restrict"
+    )
+    date = fields.Date(string="Aging as of", required=True, readonly=True)
+    partner_id = fields.Many2one(
+        comodel_name="res.partner",
+        string="Customer",
+        readonly=True,
+        ondelete="restrict",
+        help="The company or person that owes. Empty for items without a customer.",
+    )
+    is_current = fields.Boolean(
+        readonly=True,
+        help="The latest figures of this customer for this aging period definition.",
+    )
+    is_history = fields.Boolean(
+        related="snapshot_id.is_history",
+        help="Belongs to the last run over all customers for its date, so that totals "
+        "per date count every customer once.",
+    )
+    pool_ids = fields.Many2many(
+        comodel_name="collections.pool",
+        string="Customer Pools",
+        compute="_compute_pool_ids",
+        search="_search_pool_ids",
+    )
+
+    amount_due = fields.Monetary(
+        readonly=True, help="All open items, credits deducted, in company currency."
+    )
+    amount_overdue = fields.Monetary(
+        readonly=True, help="Open debit items past their due date, without credits."
+    )
+    amount_credit = fields.Monetary(
+        string="Credits",
+        readonly=True,
+        help="Open credit notes and unapplied payments, negative. They are part of the "
+        "amount due and of the periods.",
+    )
+    amount_1 = fields.Monetary(string="Period 1", readonly=True)
+    amount_2 = fields.Monetary(string="Period 2", readonly=True)
+    amount_3 = fields.Monetary(string="Period 3", readonly=True)
+    amount_4 = fields.Monetary(string="Period 4", readonly=True)
+    amount_5 = fields.Monetary(string="Period 5", readonly=True)
+    amount_6 = fields.Monetary(string="Period 6", readonly=True)
+    amount_7 = fields.Monetary(string="Period 7", readonly=True)
+    amount_8 = fields.Monetary(string="Period 8", readonly=True)
+    amount_9 = fields.Monetary(string="Period 9", readonly=True)
+    amount_10 = fields.Monetary(string="Period 10", readonly=True)
+    amount_11 = fields.Monetary(string="Period 11", readonly=True)
+    amount_12 = fields.Monetary(string="Period 12", readonly=True)
+
+    indicator = fields.Selection(
+        selection=INDICATORS,
+        readonly=True,
+        help="The colour of the period with the oldest overdue item.",
+    )
+    days_overdue = fields.Integer(
+        readonly=True, aggregator="max", help="Age of the oldest overdue item in days."
+    )
+    oldest_due_date = fields.Date(
+        readonly=True, aggregator="min", help="Earliest due date of the open debts."
+    )
+    open_item_count = fields.Integer(string="Open Items", readonly=True)
+    disputed_count = fields.Integer(string="Disputed Items", readonly=True)
+    amount_disputed = fields.Monetary(string="Disputed", readonly=True)
+    amount_promised = fields.Monetary(string="Promised", readonly=True)
+    credit_limit = fields.Monetary(readonly=True)
+    credit_remaining = fields.Monetary(
+        readonly=True,
+        help="Credit limit less the amount due; negative when the limit is exceeded. "
+        "Empty for customers without a limit.",
+    )
+    last_payment_date = fields.Date(string="Last Payment", readonly=True)
+    last_payment_amount = fields.Monetary(readonly=True, aggregator=None)
+
+    # Of two runs at the same time only one can leave its rows as the current ones.
+    _unique_current = models.UniqueIndex(
+        "(company_id, definition_id, COALESCE(partner_id, 0)) WHERE is_current",
+        "Another aging run has just replaced the figures of the same customers. Open "
+        "Aged Balances again to see them.",
+    )
+    _partner_current_idx = models.Index("(partner_id) WHERE is_current")
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("partner_id")
+    def _compute_display_name(self):
+        for balance in self:
+            balance.display_name = balance.partner_id.display_name or self.env._(
+                "No customer"
+            )
+
+    def _compute_pool_ids(self):
+        for balance in self:
+            balance.pool_ids = balance.partner_id.collections_pool_ids
+
+    def _search_pool_ids(self, operator, value):
+        return Domain("partner_id.collections_pool_ids", operator, value)
+
+    # === CRUD METHODS === #
+
+    @api.model
+    def fields_get(self, allfields=None, attributes=None):
+        # EXTENDS base: the columns carry the headings of the definition in force
+        result = super().fields_get(allfields=allfields, attributes=attributes)
+        if attributes and "string" not in attributes:
+            return result
+        columns = [name for name in PERIOD_COLUMNS if name in result]
+        if not columns:
+            return result
+        headings = {
+            f"amount_{position}": period.name
+            for position, period in enumerate(
+                self._get_definition_in_force().period_ids.sorted(), start=1
+            )
+        }
+        for name in columns:
+            heading = headings.get(name)
+            if heading:
+                result[name]["string"] = heading
+            else:
+                # Nothing is ever in these columns, so nobody should be offered them.
+                result[name].update(
+                    {"searchable": False, "sortable": False, "exportable": False}
+                )
+        return result
+
+    # === ACTION METHODS === #
+
+    def action_open_items(self, column=False):
+        """Open the items behind an amount, as they stood at the snapshot's date.
+
+        :param column: `"amount_3"` for the items of one period, False for all
+        :return: a window action whose domain selects the `account.move.line`
+        :rtype: dict
+        :raise UserError: when there is no such period
+        """
+        line_ids = []
+        for snapshot, balances in self.grouped("snapshot_id").items():
+            line_ids += snapshot._get_open_line_ids(balances.partner_id, balances, column)
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "credit_collections.account_move_line_action_open_items"
+        )
+        dates = set(self.mapped("date"))
+        context = {"create": False}
+        if len(dates) == 1:
+            # The list shows what was open on that day, whatever happened since.
+            context["collections_date"] = fields.Date.to_string(dates.pop())
+        action.update(
+            {
+                "domain": [("id", "in", sorted(line_ids))],
+                "context": context,
+                "name": self._get_open_items_name(column),
+            }
+        )
+        return action
+
+    def action_open_customer(self):
+        """Open the customer of the row."""
+        self.ensure_one()
+        if not self.partner_id:
+            return self.action_open_items()
+        return self.partner_id._get_records_action()
+
+    def action_refresh(self):
+        """Age the customers of the rows again as of today."""
+        return self.partner_id.action_refresh_aging()
+
+    # === BUSINESS METHODS === #
+
+    @api.model
+    def get_aging_view(self, pool_id=False, limit=0):
+        """Return what the Aged Balances views need to know before they load rows.
+
+        The web client keeps view descriptions in memory and sends them no context, so its
+        list, pivot and graph ask here for the headings and for the rows to show.
+
+        :param pool_id: id of the customer pool chosen on screen, False for all customers,
+            None for the agent's default pool
+        :param limit: when given, only the customers who owe most, as many as this
+        :return: `definition`, `columns` (`name`, `string`, `date_range`), `pool_id`,
+            `pools`, `snapshot` (figures of the latest run, or False) and `domain`
+        :rtype: dict
+        """
+        agent = self.env["collections.agent"]._get_own()
+        if pool_id is None:
+            pool = agent.default_pool_id
+        else:
+            pool = self.env["collections.pool"].browse(pool_id or []).exists()
+        definition = self.with_context(
+            collections_pool_id=pool.id
+        )._get_definition_in_force()
+        domain = Domain("definition_id", "=", definition.id)
+        if pool:
+            domain &= Domain("pool_ids", "in", pool.ids)
+        result = {
+            "definition": bool(definition) and definition._get_view_description(),
+            "columns": [],
+            "pool_id": pool.id,
+            "pools": self.env["collections.pool"]._get_choices(agent),
+            "can_see_all": not agent.pool_ids or agent.view_all_pools,
+            "snapshot": self._get_view_snapshot(definition, pool),
+            "domain": list(domain),
+        }
+        if definition:
+            result["columns"] = definition._get_columns(
+                result["snapshot"] and result["snapshot"]["date"]
+            )
+        if limit:
+            top = self.search(
+                domain & Domain("is_current", "=", True) & Domain("amount_due", ">", 0),
+                order="amount_due desc, id",
+                limit=limit,
+            )
+            result["domain"] = list(domain & Domain("partner_id", "in", top.partner_id.ids))
+        return result
+
+    @api.model
+    def _get_definition_in_force(self):
+        """Return the definition whose headings the columns carry.
+
+        It is the one of context key `collections_definition_id`, else the pool's of
+        `collections_pool_id`, else the company's, else the first.
+        """
+        Definition = self.env["collections.aging.definition"]
+        definition = Definition.browse(
+            self.env.context.get("collections_definition_id") or []
+        )
+        if definition.exists():
+            return definition
+        pool = self.env["collections.pool"].browse(
+            self.env.context.get("collections_pool_id") or []
+        )
+        return Definition._get_definition(self.env.company, pool.exists())
+
+    @api.model
+    def _get_view_snapshot(self, definition, pool):
+        """Return the run that the rows on screen come from, for the line above them."""
+        if not definition:
+            return False
+        snapshots = self.env["collections.aging.snapshot"].search(
+            [
+                ("definition_id", "=", definition.id),
+                ("company_id", "in", self.env.companies.ids),
+                ("state", "=", "done"),
+                ("partner_id", "=", False),
+                ("pool_id", "in", [False, *pool.ids]),
+                ("date", "<=", fields.Date.context_today(self)),
+            ],
+            limit=1,
+        )
+        return bool(snapshots) and snapshots._get_view_description()
+
+    def _get_open_items_name(self, column):
+        _ = self.env._
+        names = ", ".join(self[:3].mapped("display_name"))
+        if column and self:
+            heading = self.snapshot_id[:1]._get_heading(column)
+            return _("%(customers)s: %(period)s", customers=names, period=heading)
+        return _("%(customers)s: open items", customers=names)

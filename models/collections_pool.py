@@ -1,0 +1,219 @@
+import ast
+
+import psycopg2
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
+from odoo.tools import SQL, mute_logger
+
+
+class CollectionsPool(models.Model):
+    """Customer pool: a stored query on customers, used as filter and as run scope."""
+
+    _name = "collections.pool"
+    _description = "Customer Pool"
+    _order = "sequence, name, id"
+
+    name = fields.Char(required=True, translate=True)
+    active = fields.Boolean(default=True)
+    sequence = fields.Integer(default=10)
+    company_id = fields.Many2one(
+        comodel_name="res.company",
+        index=True,
+        default=lambda self: self.env.company,
+        help="Leave empty to use the pool in all companies.",
+    )
+    domain = fields.Char(
+        string="Customers",
+        required=True,
+        default="[]",
+        help="Which contacts belong to the pool. A contact person who matches stands for "
+        "the company he belongs to.",
+    )
+    definition_id = fields.Many2one(
+        comodel_name="collections.aging.definition",
+        string="Aging Period Definition",
+        ondelete="restrict",
+        domain="['|', ('company_id', '=', False), ('company_id', '=', company_id)]",
+        help="The periods Aged Balances shows for this pool. Left empty, the company's "
+        "default definition applies.",
+    )
+    agent_ids = fields.Many2many(
+        comodel_name="collections.agent",
+        relation="collections_agent_pool_rel",
+        column1="pool_id",
+        column2="agent_id",
+        string="Agents",
+    )
+    run_daily = fields.Boolean(
+        string="Daily Snapshot",
+        help="Age the customers of this pool in a run of their own every night. Needed "
+        "only for pools with their own aging period definition.",
+    )
+    customer_count = fields.Integer(
+        string="Customers Count", compute="_compute_customer_count"
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("domain", "company_id")
+    def _compute_customer_count(self):
+        for pool in self:
+            try:
+                pool.customer_count = pool._count_partners()
+            except (UserError, AccessError):
+                # The list of pools must open so that the broken one can be mended.
+                pool.customer_count = 0
+
+    # === CONSTRAINTS === #
+
+    @api.constrains("domain", "company_id")
+    def _check_domain(self):
+        for pool in self:
+            # As the author, so that nobody can query what he may not read.
+            pool._get_checked_partner_query()
+
+    @api.constrains("definition_id", "company_id")
+    def _check_definition_company(self):
+        for pool in self:
+            owner = pool.definition_id.company_id
+            if owner and owner != pool.company_id:
+                raise ValidationError(
+                    self.env._(
+                        "%(definition)s belongs to %(company)s: the pool %(pool)s can "
+                        "use it only as a pool of that company.",
+                        definition=pool.definition_id.display_name,
+                        company=owner.name,
+                        pool=pool.display_name,
+                    )
+                )
+
+    # === ACTION METHODS === #
+
+    def action_view_partners(self):
+        """Open the customers of the pool."""
+        self.ensure_one()
+        self._get_checked_partner_query()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "credit_collections.res_partner_action_collections"
+        )
+        action.update(
+            {
+                "name": self.name,
+                "domain": [("collections_pool_ids", "in", self.ids)],
+                "context": {},
+            }
+        )
+        return action
+
+    def action_view_balances(self):
+        """Open Aged Balances with this pool chosen."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "credit_collections.collections_aging_balance_action"
+        )
+        action["context"] = {"collections_pool_id": self.id}
+        return action
+
+    # === BUSINESS METHODS === #
+
+    def get_partners(self):
+        """Return the customers of the pools.
+
+        A contact person who matches the query means the commercial partner.
+
+        :return: ids of the `res.partner`, ascending
+        :rtype: list[int]
+        :raise UserError: when the query of a pool cannot be run
+        """
+        partner_ids = set()
+        for pool in self:
+            rows = self.env.execute_query(pool._get_checked_partner_query())
+            partner_ids.update(partner_id for (partner_id,) in rows)
+        return sorted(partner_ids)
+
+    def _count_partners(self):
+        query = self._get_checked_partner_query()
+        return self.env.execute_query(SQL("SELECT COUNT(*) FROM (%s) AS pool", query))[0][
+            0
+        ]
+
+    def _get_checked_partner_query(self):
+        """Return the query of the pool after the database has accepted it.
+
+        :rtype: SQL
+        :raise ValidationError: when the query of the pool is wrong
+        """
+        query = self._get_partner_query()
+        self.env.flush_all()
+        try:
+            with self.env.cr.savepoint(flush=False), mute_logger("odoo.sql_db"):
+                self.env.cr.execute(SQL("SELECT FROM (%s) AS pool LIMIT 1", query))
+        except (psycopg2.DataError, psycopg2.ProgrammingError) as error:
+            raise self._get_invalid_error(error.diag.message_primary) from error
+        return query
+
+    def _get_invalid_error(self, error):
+        return ValidationError(
+            self.env._(
+                "The query of the customer pool %(pool)s is not valid: %(error)s. "
+                "Open the pool and choose the customers again.",
+                pool=self.name,
+                error=error,
+            )
+        )
+
+    def _get_partner_query(self):
+        """Return the query that selects the commercial partners of the pool.
+
+        :rtype: SQL
+        :raise UserError: when the query of the pool is wrong
+        """
+        self.ensure_one()
+        companies = self.company_id or self.env.companies
+        Partner = self.env["res.partner"].with_context(
+            allowed_company_ids=companies.ids, active_test=True
+        )
+        try:
+            domain = Domain(ast.literal_eval((self.domain or "[]").strip()))
+            query = Partner._search(domain)
+            query_sql = query.select(
+                SQL.identifier(query.table, "commercial_partner_id")
+            )
+        except AccessError as error:
+            raise ValidationError(
+                self.env._(
+                    "The customer pool %(pool)s asks for something you may not read: "
+                    "%(error)s",
+                    pool=self.name,
+                    error=error,
+                )
+            ) from error
+        except (ValueError, SyntaxError, TypeError, KeyError) as error:
+            raise self._get_invalid_error(error) from error
+        return SQL(
+            """
+            SELECT DISTINCT partner.commercial_partner_id AS partner_id
+              FROM (%s) AS partner
+             WHERE partner.commercial_partner_id IS NOT NULL
+            """,
+            query_sql,
+        )
+
+    @api.model
+    def _get_choices(self, agent):
+        """Return the pools to choose from on screen, the agent's own first.
+
+        :param agent: the `collections.agent` of the user, may be empty
+        :rtype: list[dict]
+        """
+        company_domain = Domain("company_id", "in", [False, *self.env.companies.ids])
+        own = agent.pool_ids.filtered_domain(company_domain)
+        if own and not agent.view_all_pools:
+            pools = own
+        else:
+            pools = own | self.search(company_domain)
+        return [
+            {"id": pool.id, "name": pool.name, "is_own": pool in own} for pool in pools
+        ]

@@ -1,0 +1,94 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, ValidationError
+
+
+class ResCompany(models.Model):
+    _inherit = "res.company"
+
+    collections_aging_definition_id = fields.Many2one(
+        comodel_name="collections.aging.definition",
+        string="Default Aging Period Definition",
+        help="Used where the customer pool names none. When both are empty, the first "
+        "definition of the list is used.",
+    )
+    collections_team_id = fields.Many2one(
+        comodel_name="collections.team",
+        string="Collections Team",
+        help="New collections agents join this team. When empty, the team Collections is "
+        "made with the first agent.",
+    )
+    collections_snapshot_daily = fields.Boolean(
+        string="Daily Aging Snapshot",
+        default=True,
+        help="Age the balances of all customers every night. Customer pools can ask for "
+        "a run of their own.",
+    )
+    collections_snapshot_retention_days = fields.Integer(
+        string="Keep Snapshots for (days)",
+        help="Older snapshots are deleted by the nightly run, except those that hold the "
+        "latest figures of a customer. 0 keeps all of them.",
+    )
+
+    _check_collections_snapshot_retention_days = models.Constraint(
+        "CHECK (collections_snapshot_retention_days >= 0)",
+        "The number of days to keep snapshots cannot be negative.",
+    )
+
+    @api.constrains("collections_aging_definition_id", "collections_team_id")
+    def _check_collections_company(self):
+        for company in self:
+            for record in (
+                company.collections_aging_definition_id,
+                company.collections_team_id,
+            ):
+                owner = record.company_id
+                if owner and owner not in company.parent_ids:
+                    raise ValidationError(
+                        self.env._(
+                            "%(record)s belongs to %(owner)s and cannot be used by "
+                            "%(company)s.",
+                            record=record.display_name,
+                            owner=owner.name,
+                            company=company.name,
+                        )
+                    )
+
+    def write(self, vals):
+        # EXTENDS base: only administrators may write companies, but the parameters of
+        # collections are the business of collections managers.
+        if self._may_write_collections_parameters(vals):
+            return super(ResCompany, self.sudo()).write(vals)
+        return super().write(vals)
+
+    def _may_write_collections_parameters(self, vals):
+        """Tell whether the user may write these values as a collections manager."""
+        if self.env.su or not vals or self.has_access("write"):
+            return False
+        if not all(name in self._get_collections_parameters() for name in vals):
+            return False
+        if not self.env.user.has_group("credit_collections.group_collections_manager"):
+            return False
+        foreign = self - self.env.user.company_ids
+        if foreign:
+            raise AccessError(
+                self.env._(
+                    "You do not work for %(companies)s and cannot change the collections "
+                    "parameters there.",
+                    companies=", ".join(foreign.sudo().mapped("name")),
+                )
+            )
+        return True
+
+    @api.model
+    def _get_collections_parameters(self):
+        """Return the names of the fields that collections managers may write."""
+        return {name for name in self._fields if name.startswith("collections_")}
+
+    @api.model
+    def action_open_collections_parameters(self):
+        """Open the collections parameters of the current company."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "credit_collections.res_company_action_collections_parameters"
+        )
+        action["res_id"] = self.env.company.id
+        return action

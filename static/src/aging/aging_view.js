@@ -1,0 +1,154 @@
+import { Component, onWillStart, useState, useSubEnv } from "@odoo/owl";
+import { Domain } from "@web/core/domain";
+import { registry } from "@web/core/registry";
+import { useService } from "@web/core/utils/hooks";
+import { useSetupAction } from "@web/search/action_hook";
+import { graphView } from "@web/views/graph/graph_view";
+import { listView } from "@web/views/list/list_view";
+import { pivotView } from "@web/views/pivot/pivot_view";
+import { AgingBar } from "./aging_bar";
+
+const BALANCE_MODEL = "collections.aging.balance";
+const PERIOD_COLUMN = /^amount_\d+$/;
+
+/**
+ * Give the period columns the headings of the definition on screen, and drop the columns
+ * that the definition does not use.
+ */
+function patchFields(fields, headings) {
+    const patched = {};
+    for (const [name, field] of Object.entries(fields)) {
+        if (!PERIOD_COLUMN.test(name)) {
+            patched[name] = field;
+        } else if (headings[name]) {
+            const { string, date_range } = headings[name];
+            patched[name] = { ...field, string, help: date_range };
+        }
+    }
+    return patched;
+}
+
+function patchArch(arch, headings) {
+    const patched = arch.cloneNode(true);
+    for (const node of patched.querySelectorAll("field")) {
+        const name = node.getAttribute("name");
+        if (PERIOD_COLUMN.test(name) && !headings[name]) {
+            node.remove();
+        }
+    }
+    return patched;
+}
+
+function makeRenderer(Renderer) {
+    return class AgingRenderer extends Component {
+        static template = "credit_collections.AgingRenderer";
+        static components = { AgingBar };
+        static props = ["*"];
+
+        setup() {
+            this.Renderer = Renderer;
+        }
+    };
+}
+
+/**
+ * Wrap a list, pivot or graph view of aged balances.
+ *
+ * View descriptions are kept in memory by the web client and loaded without context, so
+ * they cannot carry the headings of the definition on screen. The wrapper asks for headings
+ * and pool first and then mounts the view proper with patched fields and domain.
+ */
+export function makeAgingView(view) {
+    const innerView = { ...view, Renderer: makeRenderer(view.Renderer) };
+
+    class AgingController extends Component {
+        static template = "credit_collections.AgingController";
+        static props = ["*"];
+
+        setup() {
+            this.orm = useService("orm");
+            this.Controller = view.Controller;
+            this.state = useState({ key: 0 });
+            const { context, globalState } = this.props;
+            this.poolId = globalState?.collectionsPoolId;
+            if (this.poolId === undefined) {
+                this.poolId = context.collections_pool_id ?? null;
+            }
+            useSetupAction({
+                getGlobalState: () => ({ collectionsPoolId: this.poolId }),
+            });
+            const controller = this;
+            useSubEnv({
+                aging: {
+                    get info() {
+                        return controller.info;
+                    },
+                    showBar: !context.collections_all_rows,
+                    selectPool: (poolId) => this.selectPool(poolId),
+                },
+            });
+            onWillStart(() => this.load());
+        }
+
+        async load() {
+            const { context } = this.props;
+            this.info = await this.orm.call(BALANCE_MODEL, "get_aging_view", [], {
+                pool_id: this.poolId,
+                limit: context.collections_top || 0,
+                context,
+            });
+            this.poolId = this.info.pool_id;
+            const headings = Object.fromEntries(
+                this.info.columns.map((column) => [column.name, column])
+            );
+            const { arch, fields, relatedModels, resModel, state } = this.props;
+            const patched = patchFields(fields, headings);
+            const genericProps = {
+                ...this.props,
+                arch: patchArch(arch, headings),
+                fields: patched,
+                relatedModels: {
+                    ...relatedModels,
+                    [resModel]: { ...relatedModels[resModel], fields: patched },
+                },
+            };
+            if (state?.metaData) {
+                genericProps.state = {
+                    ...state,
+                    metaData: { ...state.metaData, fields: patched },
+                };
+            }
+            this.viewProps = innerView.props(genericProps, innerView);
+        }
+
+        get innerProps() {
+            const { context, display, domain, groupBy, orderBy } = this.props;
+            const restriction = context.collections_all_rows ? [] : this.info.domain;
+            return {
+                ...this.viewProps,
+                context: {
+                    ...context,
+                    collections_definition_id: this.info.definition?.id,
+                },
+                display,
+                domain: Domain.and([domain, restriction]).toList(),
+                groupBy,
+                orderBy,
+            };
+        }
+
+        async selectPool(poolId) {
+            this.poolId = poolId;
+            await this.load();
+            // Another definition means other columns: mount the view anew.
+            this.state.key++;
+        }
+    }
+
+    return { ...view, Controller: AgingController, props: (genericProps) => genericProps };
+}
+
+const viewRegistry = registry.category("views");
+viewRegistry.add("collections_aging_list", makeAgingView(listView));
+viewRegistry.add("collections_aging_pivot", makeAgingView(pivotView));
+viewRegistry.add("collections_aging_graph", makeAgingView(graphView));
