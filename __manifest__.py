@@ -30,6 +30,10 @@
     "assets": {
         "web.assets_backend": [
             "credit_collections/static/src/**/*",
+            ("remove", "credit_collections/static/src/**/lazy/**/*"),
+        ],
+        "web.assets_backend_lazy": [
+            "credit_collections/static/src/**/lazy/**/*",
         ],
         "web.assets_tests": [
             "credit_collections/static/tests/tours/**/*",

@@ -69,6 +69,28 @@ def measured(env):
         cost.megabytes = memory.stop()
 
 
+@contextmanager
+def explained(cr, title):
+    """Print the plans of the statements of the block; its times are of no use then."""
+    cr.execute("LOAD 'auto_explain'")
+    cr.execute(
+        """
+        SET LOCAL auto_explain.log_min_duration = 1;
+        SET LOCAL auto_explain.log_analyze = on;
+        SET LOCAL auto_explain.log_buffers = on;
+        SET LOCAL auto_explain.log_triggers = on;
+        SET LOCAL client_min_messages = log
+        """
+    )
+    notices = cr._cnx.notices
+    del notices[:]
+    yield
+    print(f"\n=== {title} ===")
+    print("\n".join(notices), flush=True)
+    del notices[:]
+    cr.execute("SET LOCAL auto_explain.log_min_duration = -1")
+
+
 def median(costs):
     """Return the median of several runs, each figure on its own."""
     return Cost(

@@ -46,7 +46,7 @@ def load_odoo(with_peer):
     peers = _get_peers_folder()
     if with_peer and not (peers / "complete").exists():
         _fetch_peers(peers)
-    arguments = ["-c", rc, "--log-level=warn"]
+    arguments = ["-c", rc, "--log-level=warn", "--log-handler=py.warnings:ERROR"]
     if peers.exists():
         sys.path.append(str(peers))
         os.environ["PYTHONPATH"] = os.pathsep.join(

@@ -190,7 +190,7 @@ class CollectionsAgingBalance(models.Model):
             {
                 "domain": [("id", "in", sorted(line_ids))],
                 "context": context,
-                "name": self._get_open_items_name(column),
+                "display_name": self._get_open_items_name(column),
             }
         )
         return action
@@ -223,8 +223,11 @@ class CollectionsAgingBalance(models.Model):
         :rtype: dict
         """
         agent = self.env["collections.agent"]._get_own()
+        can_see_all = not agent.pool_ids or agent.view_all_pools
         if pool_id is None:
             pool = agent.default_pool_id
+            if not pool and not can_see_all:
+                pool = agent.pool_ids[:1]
         else:
             pool = self.env["collections.pool"].browse(pool_id or []).exists()
         definition = self.with_context(
@@ -238,7 +241,7 @@ class CollectionsAgingBalance(models.Model):
             "columns": [],
             "pool_id": pool.id,
             "pools": self.env["collections.pool"]._get_choices(agent),
-            "can_see_all": not agent.pool_ids or agent.view_all_pools,
+            "can_see_all": can_see_all,
             "snapshot": self._get_view_snapshot(definition, pool),
             "domain": list(domain),
         }

@@ -200,7 +200,13 @@ class CollectionsAgingSnapshot(models.Model):
                     snapshot.company_id, snapshot.pool_id
                 )
 
-    @api.depends("definition_id.period_ids", "structure")
+    @api.depends(
+        "definition_id.period_ids.sequence",
+        "definition_id.period_ids.unit",
+        "definition_id.period_ids.interval",
+        "structure",
+        "state",
+    )
     def _compute_is_outdated(self):
         for snapshot in self:
             snapshot.is_outdated = (

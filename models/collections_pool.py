@@ -71,8 +71,9 @@ class CollectionsPool(models.Model):
     @api.constrains("domain", "company_id")
     def _check_domain(self):
         for pool in self:
-            # As the author, so that nobody can query what he may not read.
-            pool._get_checked_partner_query()
+            # Constraints run as superuser. Here the rights of the author count, so that
+            # nobody can query what he may not read.
+            pool.sudo(False)._get_checked_partner_query()
 
     @api.constrains("definition_id", "company_id")
     def _check_definition_company(self):
@@ -89,6 +90,25 @@ class CollectionsPool(models.Model):
                     )
                 )
 
+    # === CRUD METHODS === #
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_used(self):
+        used = (
+            self.env["collections.aging.snapshot"]
+            .sudo()  # also those of companies the user is not in at the moment
+            .search([("pool_id", "in", self.ids)])
+            .pool_id
+        )
+        if used:
+            raise UserError(
+                self.env._(
+                    "There are aging snapshots of the customer pool %(pools)s. Archive "
+                    "the pool instead, or delete its snapshots first.",
+                    pools=", ".join(used.mapped("name")),
+                )
+            )
+
     # === ACTION METHODS === #
 
     def action_view_partners(self):
@@ -100,7 +120,7 @@ class CollectionsPool(models.Model):
         )
         action.update(
             {
-                "name": self.name,
+                "display_name": self.name,
                 "domain": [("collections_pool_ids", "in", self.ids)],
                 "context": {},
             }

@@ -62,8 +62,7 @@ def print_table(heading, rows, total, hidden):
             print(ruler)
         cells = [line[0].ljust(widths[0])]
         cells += [
-            cell.rjust(width)
-            for cell, width in zip(line[1:], widths[1:], strict=True)
+            cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)
         ]
         print("  ".join(cells))
         if number == 0:

@@ -3,9 +3,7 @@ import { Domain } from "@web/core/domain";
 import { registry } from "@web/core/registry";
 import { useService } from "@web/core/utils/hooks";
 import { useSetupAction } from "@web/search/action_hook";
-import { graphView } from "@web/views/graph/graph_view";
 import { listView } from "@web/views/list/list_view";
-import { pivotView } from "@web/views/pivot/pivot_view";
 import { AgingBar } from "./aging_bar";
 
 const BALANCE_MODEL = "collections.aging.balance";
@@ -70,12 +68,16 @@ export function makeAgingView(view) {
             this.Controller = view.Controller;
             this.state = useState({ key: 0 });
             const { context, globalState } = this.props;
+            this.isPoolChosen = globalState?.collectionsIsPoolChosen || false;
             this.poolId = globalState?.collectionsPoolId;
             if (this.poolId === undefined) {
                 this.poolId = context.collections_pool_id ?? null;
             }
             useSetupAction({
-                getGlobalState: () => ({ collectionsPoolId: this.poolId }),
+                getGlobalState: () => ({
+                    collectionsIsPoolChosen: this.isPoolChosen,
+                    collectionsPoolId: this.poolId,
+                }),
             });
             const controller = this;
             useSubEnv({
@@ -91,7 +93,11 @@ export function makeAgingView(view) {
         }
 
         async load() {
-            const { context } = this.props;
+            const context = { ...this.props.context };
+            if (this.isPoolChosen) {
+                // The pool on screen decides, not what the action came with.
+                delete context.collections_definition_id;
+            }
             this.info = await this.orm.call(BALANCE_MODEL, "get_aging_view", [], {
                 pool_id: this.poolId,
                 limit: context.collections_top || 0,
@@ -139,6 +145,7 @@ export function makeAgingView(view) {
 
         async selectPool(poolId) {
             this.poolId = poolId;
+            this.isPoolChosen = true;
             await this.load();
             // Another definition means other columns: mount the view anew.
             this.state.key++;
@@ -148,7 +155,4 @@ export function makeAgingView(view) {
     return { ...view, Controller: AgingController, props: (genericProps) => genericProps };
 }
 
-const viewRegistry = registry.category("views");
-viewRegistry.add("collections_aging_list", makeAgingView(listView));
-viewRegistry.add("collections_aging_pivot", makeAgingView(pivotView));
-viewRegistry.add("collections_aging_graph", makeAgingView(graphView));
+registry.category("views").add("collections_aging_list", makeAgingView(listView));

@@ -1,0 +1,489 @@
+"""The aging snapshot against plain SQL, and against the OCA aged partner balance.
+
+Plain SQL is the floor: a handwritten statement that adds up the same totals per customer
+and inserts as many rows into the same table, and one for the ledger's total. The OCA
+report is `account_financial_report`, computed without rendering, on the same database.
+"""
+
+from contextlib import closing, contextmanager, nullcontext
+
+from common import AtLeast, AtMost, explained, measured, median, size_name
+
+from odoo import SUPERUSER_ID, api, fields
+from odoo.tools import SQL
+
+FLOOR_LIMIT = AtMost(1.5)
+PEER_LIMIT_TODAY = AtLeast(10)
+PEER_LIMIT_PAST = AtLeast(25)
+GROWTH_LIMIT = AtMost(1.5)
+# A peer that takes longer than this is run once.
+PATIENCE_SECONDS = 10
+
+DEFINITION = "Benchmark"
+PERIODS = [
+    ("Over 90 days", -1, "unlimited", "red"),
+    ("61-90 days", -30, "day", "orange"),
+    ("31-60 days", -30, "day", "yellow"),
+    ("1-30 days", -30, "day", "green"),
+    ("Not due", 0, "unlimited", "none"),
+]
+# What must be the same in our rows and in those of the floor, to the cent.
+COMPARED = [
+    "partner_id",
+    "amount_due",
+    "amount_overdue",
+    "amount_credit",
+    *(f"amount_{position}" for position in range(1, len(PERIODS) + 1)),
+    "indicator",
+    "days_overdue",
+    "oldest_due_date",
+    "open_item_count",
+]
+
+
+class Wrong(Exception):
+    """Two sides that must agree do not: the figures would mean nothing."""
+
+
+def run(databases, options, report):
+    """Run the benchmark for all sizes."""
+    results = {}
+    for size in options.sizes:
+        with databases.books(size, options.keep) as registry:
+            bench = AgingBench(registry, size, options, report)
+            results[size] = bench.run()
+    _report_growth(results, report)
+
+
+def _report_growth(results, report):
+    """Judge how time and statements change with the size of the books."""
+    if len(results) < 2:
+        return
+    smallest, *_others, before, largest = [min(results), *sorted(results)]
+    for label in results[largest]:
+        report.measure(
+            f"{label}: time per item, {size_name(largest)} to {size_name(before)}",
+            results[largest][label].seconds / largest * 1e6,
+            results[before][label].seconds / before * 1e6,
+            GROWTH_LIMIT,
+            "us",
+        )
+    for label in results[largest]:
+        report.measure(
+            f"{label}: queries, {size_name(largest)} to {size_name(smallest)}",
+            results[largest][label].queries,
+            results[smallest][label].queries,
+            AtMost(1),
+            "",
+        )
+
+
+class AgingBench:
+    """Measures the snapshot on the books of one size."""
+
+    def __init__(self, registry, size, options, report):
+        self.registry = registry
+        self.size = size
+        self.options = options
+        self.report = report
+        self.has_peer = "aged.partner.balance.report.wizard" in registry
+        today = fields.Date.today()
+        self.dates = {
+            "today": today,
+            "6 months ago": fields.Date.subtract(today, months=6),
+            "2 years ago": fields.Date.subtract(today, years=2),
+        }
+        self.totals = {}
+
+    def run(self):
+        """Print a line per measure.
+
+        :return: the costs of our runs by label
+        """
+        self._prepare_definition()
+        # The peer brings an index on journal items. We do without it first, then with it.
+        self._drop_peer_index()
+        ours = {}
+        for label, date in self.dates.items():
+            self._check_same(date)
+            ours[label] = self._race_floor(label, date)
+        ours["daily run"] = self._race_floor("daily run", self.dates["today"], daily=True)
+        if self._is_for_peer():
+            self._create_peer_index()
+            self._race_floor("today, with the peer's index", self.dates["today"])
+        for label, date in self.dates.items():
+            self._race_peer(label, date, ours[label])
+        return ours
+
+    def _is_for_peer(self):
+        return self.has_peer and not self.options.no_peer
+
+    # === OURS AND THE FLOOR === #
+
+    def _race_floor(self, label, date, daily=False):
+        """Run both in turn and judge the medians."""
+        ours, floor = [], []
+        for repeat in range(self.options.repeat + 1):
+            with self._rolled_back() as env:
+                cost_ours = self._run_ours(env, date, daily, explain=not repeat)
+            with self._rolled_back() as env:
+                cost_floor = self._run_floor(env, date, daily, explain=not repeat)
+            if repeat:  # the first one warms up
+                ours.append(cost_ours)
+                floor.append(cost_floor)
+        ours, floor = median(ours), median(floor)
+        self.report.measure(
+            f"{size_name(self.size)} {label}: snapshot to plain SQL",
+            ours.seconds,
+            floor.seconds,
+            FLOOR_LIMIT,
+        )
+        return ours
+
+    def _run_ours(self, env, date, daily=False, explain=False):
+        if daily:
+            self._create_snapshot(env, fields.Date.subtract(date, days=1)).action_run()
+        snapshot = self._create_snapshot(env, date)
+        with self._explained(env, f"snapshot {date}", explain), measured(env) as cost:
+            snapshot.action_run()
+        return cost
+
+    def _run_floor(self, env, date, daily=False, explain=False):
+        if daily:
+            yesterday = fields.Date.subtract(date, days=1)
+            self._create_snapshot(env, yesterday).action_run()
+        floor = Floor(self._create_snapshot(env, date))
+        # We switch it off, too: compiling such a statement takes longer than running it.
+        env.cr.execute("SET LOCAL jit = off")
+        with self._explained(env, f"plain SQL {date}", explain), measured(env) as cost:
+            if daily:
+                env.cr.execute(floor.get_supersede())
+            env.cr.execute(floor.get_insert())
+            env.cr.execute(floor.get_ledger_total())
+            env.cr.fetchone()
+        return cost
+
+    def _check_same(self, date):
+        """Raise unless our rows and totals are those of the floor."""
+        with self._rolled_back() as env:
+            snapshot = self._create_snapshot(env, date)
+            snapshot.action_run()
+            other = self._create_snapshot(env, date)
+            floor = Floor(other, is_current=False)
+            env.cr.execute(floor.get_insert())
+            columns = SQL(", ").join(map(SQL.identifier, COMPARED))
+            for first, second in ((snapshot, other), (other, snapshot)):
+                env.cr.execute(
+                    SQL(
+                        """
+                        SELECT %(columns)s FROM collections_aging_balance
+                         WHERE snapshot_id = %(first)s
+                        EXCEPT ALL
+                        SELECT %(columns)s FROM collections_aging_balance
+                         WHERE snapshot_id = %(second)s
+                         LIMIT 3
+                        """,
+                        columns=columns,
+                        first=first.id,
+                        second=second.id,
+                    )
+                )
+                found = env.cr.fetchall()
+                if found:
+                    side = "ours" if first == snapshot else "plain SQL"
+                    raise Wrong(f"As of {date}, only {side} has these rows: {found}")
+            env.cr.execute(floor.get_ledger_total())
+            (ledger_total,) = env.cr.fetchone()
+            currency = snapshot.company_id.currency_id
+            for total in (snapshot.ledger_total, snapshot.amount_total):
+                if currency.compare_amounts(total, ledger_total):
+                    raise Wrong(f"As of {date}, {total} is not the ledger's {ledger_total}")
+            if snapshot.ledger_difference:
+                raise Wrong(f"As of {date}, the snapshot does not tie out to the ledger")
+            self.totals[date] = snapshot.amount_total
+
+    # === THE PEER === #
+
+    def _race_peer(self, label, date, ours):
+        """Run the OCA report and judge it against our median."""
+        name = f"{size_name(self.size)} {label}: snapshot to OCA aged partner balance"
+        limit = PEER_LIMIT_TODAY if label == "today" else PEER_LIMIT_PAST
+        if not self._is_for_peer() or self.size > self.options.peer_max:
+            self.report.measure(name, ours.seconds, None, limit)
+            self._report_means(label, ours, None)
+            return
+        costs = []
+        for _repeat in range(min(self.options.repeat, 3)):
+            with self._rolled_back() as env:
+                costs.append(self._run_peer(env, date))
+            if costs[-1].seconds > PATIENCE_SECONDS:
+                break
+        peer = median(costs)
+        # The first run shows what memory it takes; later ones find it in the process.
+        peer.megabytes = costs[0].megabytes
+        self.report.measure(name, ours.seconds, peer.seconds, limit)
+        self._report_means(label, ours, peer)
+
+    def _report_means(self, label, ours, peer):
+        name = f"{size_name(self.size)} {label}"
+        queries = peer and peer.queries
+        self.report.measure(f"{name}: queries", ours.queries, queries, unit="")
+        megabytes = peer and peer.megabytes
+        self.report.measure(f"{name}: memory growth", ours.megabytes, megabytes, unit="MB")
+
+    def _run_peer(self, env, date):
+        accounts = _get_receivable_accounts(env)
+        wizard = env["aged.partner.balance.report.wizard"].create(
+            {
+                "date_at": date,
+                "account_ids": [fields.Command.set(accounts.ids)],
+                "partner_ids": [],
+                "show_move_line_details": False,
+                "age_partner_config_id": False,
+            }
+        )
+        report = env["report.account_financial_report.aged_partner_balance"]
+        with measured(env) as cost:
+            data = wizard._prepare_report_data()
+            data["date_at"] = str(data["date_at"])
+            values = report._get_report_values(wizard.ids, data)
+        total = sum(account["residual"] for account in values["aged_partner_balance"])
+        if env.company.currency_id.compare_amounts(total, self.totals[date]):
+            raise Wrong(
+                f"As of {date}, the OCA report adds up to {total:.2f}, we to "
+                f"{self.totals[date]:.2f}"
+            )
+        return cost
+
+    def _drop_peer_index(self):
+        with self.registry.cursor() as cr:
+            cr.execute("DROP INDEX IF EXISTS account_move_line_account_id_partner_id_index")
+
+    def _create_peer_index(self):
+        with self.registry.cursor() as cr:
+            cr.execute(
+                "CREATE INDEX IF NOT EXISTS account_move_line_account_id_partner_id_index "
+                "ON account_move_line (account_id, partner_id)"
+            )
+
+    # === SET-UP === #
+
+    @contextmanager
+    def _rolled_back(self):
+        """Provide the environment of a transaction that leaves nothing behind."""
+        with closing(self.registry.cursor()) as cr:
+            yield api.Environment(cr, SUPERUSER_ID, {})
+
+    def _explained(self, env, what, wanted):
+        if wanted and self.options.explain:
+            return explained(env.cr, f"{size_name(self.size)} {what}")
+        return nullcontext()
+
+    def _prepare_definition(self):
+        with self.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            Definition = env["collections.aging.definition"]
+            definition = Definition.search([("name", "=", DEFINITION)])
+            if not definition:
+                definition = Definition.create(
+                    {
+                        "name": DEFINITION,
+                        "period_ids": [
+                            fields.Command.clear(),
+                            *(
+                                fields.Command.create(
+                                    {
+                                        "sequence": position,
+                                        "name": name,
+                                        "unit": unit,
+                                        "interval": interval,
+                                        "indicator": indicator,
+                                    }
+                                )
+                                for position, (name, unit, interval, indicator) in enumerate(
+                                    PERIODS, start=1
+                                )
+                            ),
+                        ],
+                    }
+                )
+            self.definition_id = definition.id
+
+    def _create_snapshot(self, env, date):
+        return env["collections.aging.snapshot"].create(
+            {
+                "company_id": env.company.id,
+                "definition_id": self.definition_id,
+                "date": date,
+            }
+        )
+
+
+class Floor:
+    """The statements that somebody would write who needs these totals once, by hand.
+
+    Open on a day = open now, plus what was matched later. It knows nothing of pools,
+    branches, drafts, disputes or payments.
+    """
+
+    def __init__(self, snapshot, is_current=True):
+        self.date = snapshot.date
+        self.ranges = snapshot.definition_id.get_period_ranges(snapshot.date)
+        self.is_today = snapshot.date >= fields.Date.today()
+        self.parameters = {
+            "snapshot": snapshot.id,
+            "definition": snapshot.definition_id.id,
+            "company": snapshot.company_id.id,
+            "currency": snapshot.currency_id.id,
+            "accounts": tuple(_get_receivable_accounts(snapshot.env).ids),
+            "date": snapshot.date,
+            "is_current": is_current,
+        }
+        self.indicators = {
+            period.id: period.indicator for period in snapshot.definition_id.period_ids
+        }
+
+    def get_supersede(self):
+        return SQL(
+            """
+            UPDATE collections_aging_balance SET is_current = FALSE
+             WHERE is_current AND company_id = %(company)s
+               AND definition_id = %(definition)s
+            """,
+            **self.parameters,
+        )
+
+    def get_ledger_total(self):
+        return SQL(
+            """
+            SELECT SUM(l.balance)
+              FROM account_move_line l
+             WHERE l.account_id IN %(accounts)s AND l.company_id = %(company)s
+               AND l.parent_state = 'posted' AND l.date <= %(date)s
+            """,
+            **self.parameters,
+        )
+
+    def get_insert(self):
+        amounts = SQL(", ").join(
+            SQL(
+                "COALESCE(SUM(residual) FILTER (WHERE %s), 0) AS %s",
+                self._get_condition(period, SQL("due")),
+                SQL.identifier(period["column"]),
+            )
+            for period in self.ranges
+        )
+        used = [period["column"] for period in self.ranges]
+        unused = [f"amount_{position}" for position in range(len(used) + 1, 13)]
+        return SQL(
+            """
+            INSERT INTO collections_aging_balance (
+                   snapshot_id, definition_id, company_id, currency_id, date, is_current,
+                   partner_id, amount_due, amount_overdue, amount_credit, indicator,
+                   days_overdue, oldest_due_date, open_item_count, disputed_count,
+                   amount_disputed, amount_promised, credit_limit, %(used)s, %(unused)s)
+            SELECT %(snapshot)s, %(definition)s, %(company)s, %(currency)s, %(date)s,
+                   %(is_current)s, partner_id, amount_due, amount_overdue, amount_credit,
+                   %(indicator)s, COALESCE(%(date)s::date - oldest_overdue, 0), oldest_due,
+                   open_item_count, 0, 0, 0, 0, %(used)s, %(zeros)s
+              FROM (SELECT p.commercial_partner_id AS partner_id,
+                           SUM(residual) AS amount_due,
+                           COALESCE(SUM(residual) FILTER (WHERE residual > 0
+                               AND residual_currency <> 0 AND due < %(date)s), 0)
+                           AS amount_overdue,
+                           COALESCE(SUM(residual) FILTER (WHERE residual < 0), 0)
+                           AS amount_credit,
+                           MIN(due) FILTER (WHERE residual > 0
+                               AND residual_currency <> 0 AND due < %(date)s)
+                           AS oldest_overdue,
+                           MIN(due) FILTER (WHERE residual > 0 AND residual_currency <> 0)
+                           AS oldest_due,
+                           COUNT(*) FILTER (WHERE residual_currency <> 0)
+                           AS open_item_count,
+                           %(amounts)s
+                      FROM (%(items)s) items
+                      LEFT JOIN res_partner p ON p.id = items.partner_id
+                     GROUP BY p.commercial_partner_id) totals
+            """,
+            **self.parameters,
+            used=SQL(", ").join(map(SQL.identifier, used)),
+            unused=SQL(", ").join(map(SQL.identifier, unused)),
+            zeros=SQL(", ").join([SQL("0")] * len(unused)),
+            indicator=self._get_indicator(),
+            amounts=amounts,
+            items=self._get_items_today() if self.is_today else self._get_items_past(),
+        )
+
+    def _get_items_today(self):
+        return SQL(
+            """
+            SELECT l.partner_id, COALESCE(l.date_maturity, l.date) AS due,
+                   l.amount_residual AS residual,
+                   l.amount_residual_currency AS residual_currency
+              FROM account_move_line l
+             WHERE l.account_id IN %(accounts)s AND l.company_id = %(company)s
+               AND l.parent_state = 'posted' AND l.date <= %(date)s
+               AND l.reconciled IS NOT TRUE
+            """,
+            **self.parameters,
+        )
+
+    def _get_items_past(self):
+        return SQL(
+            """
+            WITH later AS (
+                SELECT line_id, SUM(amount) AS amount, SUM(currency) AS currency
+                  FROM (SELECT debit_move_id AS line_id, amount,
+                               debit_amount_currency AS currency
+                          FROM account_partial_reconcile WHERE max_date > %(date)s
+                         UNION ALL
+                        SELECT credit_move_id, -amount, -credit_amount_currency
+                          FROM account_partial_reconcile WHERE max_date > %(date)s) sides
+                 GROUP BY line_id
+            )
+            SELECT l.partner_id, COALESCE(l.date_maturity, l.date) AS due,
+                   l.amount_residual + COALESCE(later.amount, 0) AS residual,
+                   l.amount_residual_currency + COALESCE(later.currency, 0)
+                   AS residual_currency
+              FROM account_move_line l
+              LEFT JOIN later ON later.line_id = l.id
+             WHERE l.account_id IN %(accounts)s AND l.company_id = %(company)s
+               AND l.parent_state = 'posted' AND l.date <= %(date)s
+               AND l.reconciled IS NOT TRUE
+             UNION ALL
+            SELECT l.partner_id, COALESCE(l.date_maturity, l.date), later.amount,
+                   later.currency
+              FROM later
+              JOIN account_move_line l ON l.id = later.line_id
+             WHERE l.account_id IN %(accounts)s AND l.company_id = %(company)s
+               AND l.parent_state = 'posted' AND l.date <= %(date)s
+               AND l.reconciled
+            """,
+            **self.parameters,
+        )
+
+    def _get_indicator(self):
+        cases = [
+            SQL(
+                "WHEN %s THEN %s",
+                self._get_condition(period, SQL("oldest_overdue")),
+                self.indicators[period["id"]],
+            )
+            for period in self.ranges
+        ]
+        return SQL(
+            "CASE WHEN oldest_overdue IS NULL THEN 'none' %s END", SQL(" ").join(cases)
+        )
+
+    @staticmethod
+    def _get_condition(period, column):
+        conditions = []
+        if period["date_from"]:
+            conditions.append(SQL("%s >= %s", column, period["date_from"]))
+        if period["date_to"]:
+            conditions.append(SQL("%s <= %s", column, period["date_to"]))
+        return SQL(" AND ").join(conditions or [SQL("TRUE")])
+
+
+def _get_receivable_accounts(env):
+    return env["account.account"].search([("account_type", "=", "asset_receivable")])

@@ -1,0 +1,90 @@
+import { registry } from "@web/core/registry";
+
+const heading = (text) => `.o_list_table thead th:contains("${text}")`;
+
+registry.category("web_tour.tours").add("collections_aged_balances_tour", {
+    steps: () => [
+        {
+            content: "Without a snapshot the screen says how to make one",
+            trigger: ".o_view_nocontent:contains('Run Snapshot')",
+        },
+        { trigger: ".o_collections_run", run: "click" },
+        { trigger: ".modal button[name='action_run']", run: "click" },
+        {
+            content: "The customer is there, with the amount in its period",
+            trigger: ".o_data_row:contains('Deco Addict'):contains('1,234.50')",
+        },
+        { trigger: heading("31-60") },
+        { trigger: heading("Over 90") },
+        {
+            content: "No column without a heading of its own",
+            trigger: `.o_list_table thead:not(:contains("Period "))`,
+        },
+        { trigger: ".o_collections_aging_bar:contains('Ties to the ledger')" },
+        {
+            content: "An amount opens the items behind it",
+            trigger:
+                ".o_data_row:contains('Deco Addict') [name='amount_3'] .o_collections_amount",
+            run: "click",
+        },
+        { trigger: ".breadcrumb-item:contains('Aged Balances')" },
+        { trigger: ".o_last_breadcrumb_item:contains('Deco Addict: 31-60')" },
+        { trigger: ".o_data_row:contains('1,234.50')" },
+        { trigger: ".breadcrumb-item:contains('Aged Balances') a", run: "click" },
+        {
+            content: "A pool brings its customers and its own periods",
+            trigger: ".o_collections_pool",
+            run: "selectByLabel Decorators",
+        },
+        { trigger: heading("Older weeks") },
+        { trigger: ".o_list_renderer:not(:contains('Gemini Furniture'))" },
+        { trigger: ".o_switch_view.o_pivot", run: "click" },
+        {
+            content: "The pivot keeps pool and headings",
+            trigger: ".o_pivot th:contains('Older weeks')",
+        },
+        { trigger: ".o_pivot:not(:contains('Gemini Furniture'))" },
+        { trigger: ".o_switch_view.o_graph", run: "click" },
+        { trigger: ".o_graph_canvas_container canvas" },
+        { trigger: ".o_switch_view.o_list", run: "click" },
+        {
+            content: "Opening the row opens the customer",
+            trigger: ".o_data_row:contains('Deco Addict') [name='days_overdue']",
+            run: "click",
+        },
+        { trigger: ".o_form_view .o_last_breadcrumb_item:contains('Deco Addict')" },
+    ],
+});
+
+registry.category("web_tour.tours").add("collections_configuration_tour", {
+    steps: () => [
+        {
+            trigger: "[name='collections_snapshot_retention_days'] input",
+            run: "edit 365",
+        },
+        {
+            content: "The web client loads itself again when a company was written",
+            trigger: ".o_form_button_save",
+            run: "click",
+            expectUnloadPage: true,
+        },
+        { trigger: "[name='collections_snapshot_retention_days'] input:value(365)" },
+        {
+            trigger: "[data-menu-xmlid='credit_collections.collections_menu_configuration']",
+            run: "click",
+        },
+        {
+            trigger:
+                "[data-menu-xmlid='credit_collections.collections_aging_definition_menu']",
+            run: "click",
+        },
+        { trigger: ".o_list_button_add", run: "click" },
+        {
+            content: "A new definition starts with usual periods and shows their dates",
+            trigger: ".o_data_row:contains('Over 90 days'):contains('Until')",
+        },
+        { trigger: "[name='name'] input, [name='name'] textarea", run: "edit Quarterly" },
+        { trigger: ".o_form_button_save", run: "click" },
+        { trigger: ".o_form_saved" },
+    ],
+});

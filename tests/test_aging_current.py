@@ -1,0 +1,189 @@
+import psycopg2
+
+from freezegun import freeze_time
+
+from odoo.exceptions import UserError
+from odoo.modules.registry import Registry
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .common import CollectionsCommon
+
+TODAY = "2026-03-31"
+
+
+@tagged("post_install", "-at_install")
+class TestAgingCurrent(CollectionsCommon):
+    """Which rows are the latest of their customer."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.first = cls._create_customer("First", ref="POOL")
+        cls.second = cls._create_customer("Second")
+        cls._create_item(cls.first, 100, "2026-01-31")
+        cls._create_item(cls.second, 200, "2026-01-31")
+        cls.pool = cls.env["collections.pool"].create(
+            {"name": "Pool", "domain": "[('ref', '=', 'POOL')]"}
+        )
+        frozen = freeze_time(TODAY + " 10:00:00")
+        frozen.start()
+        cls.addClassCleanup(frozen.stop)
+
+    def _get_current(self, definition=None):
+        """Return which snapshot holds the current row of each customer."""
+        rows = self.env["collections.aging.balance"].search(
+            [
+                ("company_id", "=", self.company.id),
+                ("definition_id", "=", (definition or self.definition).id),
+                ("is_current", "=", True),
+            ]
+        )
+        current = {}
+        for row in rows:
+            self.assertNotIn(row.partner_id, current, "one current row per customer")
+            current[row.partner_id] = row.snapshot_id
+        return current
+
+    def test_newest_date_is_current(self):
+        old = self._run_snapshot("2026-02-28")
+        self.assertEqual(self._get_current(), {self.first: old, self.second: old})
+        new = self._run_snapshot("2026-03-30")
+        self.assertEqual(self._get_current(), {self.first: new, self.second: new})
+
+    def test_later_run_of_the_same_day_is_current(self):
+        morning = self._run_snapshot(TODAY)
+        evening = self._run_snapshot(TODAY)
+        self.assertEqual(self._get_current(), {self.first: evening, self.second: evening})
+        self.assertEqual((morning + evening).mapped("is_history"), [False, True])
+        morning.action_run()
+        self.assertEqual(self._get_current(), {self.first: morning, self.second: morning})
+        self.assertEqual((morning + evening).mapped("is_history"), [True, False])
+
+    def test_back_dated_run_displaces_nothing(self):
+        new = self._run_snapshot(TODAY)
+        back_dated = self._run_snapshot("2026-02-28")
+        self.assertEqual(self._get_current(), {self.first: new, self.second: new})
+        self.assertEqual(len(back_dated.balance_ids), 2)
+        self.assertTrue(back_dated.is_history)
+
+    def test_future_date_is_never_current(self):
+        future = self._run_snapshot("2026-12-31")
+        self.assertEqual(self._get_current(), {})
+        self.assertEqual(len(future.balance_ids), 2)
+
+    def test_pool_run_replaces_its_customers_only(self):
+        full = self._run_snapshot("2026-03-30")
+        of_pool = self._run_snapshot(TODAY, pool_id=self.pool.id)
+        self.assertEqual(self._get_current(), {self.first: of_pool, self.second: full})
+        self.assertFalse(of_pool.is_history)
+        self.assertEqual(of_pool.ledger_total, 100.0)
+        self.assertEqual(of_pool.ledger_difference, 0.0)
+
+    def test_customer_who_paid_has_no_current_row_any_more(self):
+        full = self._run_snapshot("2026-03-30")
+        payment = self._create_payment(self.first, 100, TODAY)
+        invoice = self.env["account.move"].search(
+            [("partner_id", "=", self.first.id), ("move_type", "=", "out_invoice")]
+        )
+        self._match(invoice, payment)
+        of_pool = self._run_snapshot(TODAY, pool_id=self.pool.id)
+        self.assertFalse(of_pool.balance_ids)
+        self.assertEqual(self._get_current(), {self.second: full})
+        # Deleting the run that found nothing brings the row before it back.
+        of_pool.unlink()
+        self.assertEqual(self._get_current(), {self.first: full, self.second: full})
+        newer = self._run_snapshot(TODAY)
+        self.assertEqual(self._get_current(), {self.second: newer})
+
+    def test_full_run_behind_a_later_pool_run_leaves_its_customers(self):
+        of_pool = self._run_snapshot(TODAY, pool_id=self.pool.id)
+        full = self._run_snapshot("2026-03-30")
+        self.assertEqual(self._get_current(), {self.first: of_pool, self.second: full})
+
+    def test_deleting_a_snapshot_restores_the_one_before(self):
+        old = self._run_snapshot("2026-02-28")
+        new = self._run_snapshot(TODAY)
+        newest = self._run_snapshot(TODAY)
+        newest.unlink()
+        self.assertEqual(self._get_current(), {self.first: new, self.second: new})
+        self.assertTrue(new.is_history)
+        new.unlink()
+        self.assertEqual(self._get_current(), {self.first: old, self.second: old})
+        old.unlink()
+        self.assertEqual(self._get_current(), {})
+
+    def test_deleting_an_old_snapshot_changes_nothing(self):
+        old = self._run_snapshot("2026-02-28")
+        new = self._run_snapshot(TODAY)
+        old.unlink()
+        self.assertEqual(self._get_current(), {self.first: new, self.second: new})
+
+    def test_run_moved_to_an_earlier_date_restores_the_one_before(self):
+        old = self._run_snapshot("2026-02-28")
+        moved = self._run_snapshot(TODAY)
+        moved.date = "2026-01-31"
+        self.assertEqual(self._get_current(), {self.first: old, self.second: old})
+        moved.action_run()
+        self.assertEqual(self._get_current(), {self.first: old, self.second: old})
+
+    def test_definitions_have_current_rows_of_their_own(self):
+        other = self._create_definition("Other", [("All", -1, "unlimited")])
+        full = self._run_snapshot(TODAY)
+        of_other = self._run_snapshot(TODAY, definition_id=other.id)
+        self.assertEqual(self._get_current(), {self.first: full, self.second: full})
+        self.assertEqual(
+            self._get_current(other), {self.first: of_other, self.second: of_other}
+        )
+
+    def test_retention_keeps_the_run_that_found_nothing(self):
+        self._run_snapshot("2026-01-31")
+        payment = self._create_payment(self.first, 100, "2026-02-01")
+        self._match(
+            self.env["account.move"].search([("partner_id", "=", self.first.id)])[-1:],
+            payment,
+        )
+        latest = self._run_snapshot("2026-02-02")
+        self.company.collections_snapshot_retention_days = 10
+        self.env["collections.aging.snapshot"]._remove_old(self.company)
+        remaining = self.env["collections.aging.snapshot"].search(
+            [("company_id", "=", self.company.id)]
+        )
+        self.assertEqual(remaining, latest)
+        self.assertEqual(self._get_current(), {self.second: latest})
+
+    def test_database_refuses_two_current_rows(self):
+        row = self._run_snapshot(TODAY).balance_ids[0]
+        self.env.flush_all()
+        with (
+            mute_logger("odoo.sql_db"),
+            self.assertRaises(psycopg2.errors.UniqueViolation),
+            self.env.cr.savepoint(flush=False),
+        ):
+            self.env.cr.execute(
+                """
+                INSERT INTO collections_aging_balance (
+                    snapshot_id, definition_id, company_id, currency_id, date,
+                    partner_id, is_current
+                )
+                SELECT snapshot_id, definition_id, company_id, currency_id, date,
+                       partner_id, TRUE
+                  FROM collections_aging_balance WHERE id = %s
+                """,
+                [row.id],
+            )
+
+    def test_second_of_two_runs_at_once_is_told(self):
+        snapshot = self.env["collections.aging.snapshot"].create({"date": TODAY})
+        key = (
+            "collections.aging.snapshot:"
+            f"{snapshot.company_id.id}:{snapshot.definition_id.id}"
+        )
+        with Registry(self.env.cr.dbname)._db.cursor() as other:
+            other.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key]
+            )
+            with self.assertRaisesRegex(UserError, "Another aging run of 30/60/90"):
+                snapshot.action_run()
+        snapshot.action_run()
+        self.assertEqual(snapshot.state, "done")
