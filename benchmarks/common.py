@@ -152,11 +152,10 @@ class Report:
         :param limit: `AtMost`, `AtLeast`, or None for a figure that is only shown
         """
         ratio = verdict = "-"
-        if theirs is not None:
-            value = (limit or AtMost(math.inf)).get_ratio(ours, theirs)
+        if limit and theirs is not None:
+            value = limit.get_ratio(ours, theirs)
             ratio = f"{value:.2f}"
-            if limit:
-                verdict = "ok" if limit.is_met(value) else "short"
+            verdict = "ok" if limit.is_met(value) else "short"
         if verdict == "short":
             self.short.append(name)
         self._print(
@@ -170,8 +169,10 @@ class Report:
             )
         )
 
-    def note(self, text):
-        print(f"# {text}", flush=True)
+    def give_up(self, what):
+        """Print that something could not be measured at all; counts as short."""
+        self.short.append(what)
+        print(f"{what}: given up, short", flush=True)
 
     @staticmethod
     def _format(value, unit):

@@ -41,7 +41,7 @@ def load_odoo(with_peer):
     rc = os.environ.get("ODOO_RC")
     if not rc:
         raise SetupError(
-            "ODOO_RC is not set. Run `./dev bench`, or `eval \"$(./dev env)\"` first."
+            'ODOO_RC is not set. Run `./dev bench`, or `eval "$(./dev env)"` first.'
         )
     peers = _get_peers_folder()
     if with_peer and not (peers / "complete").exists():

@@ -790,11 +790,19 @@ class Books:
     def _check_against_odoo(self):
         """Let Odoo compute a sample of the stored columns and compare."""
         lines = self.env["account.move.line"].search(
-            [("account_id", "=", self.parameters["receivable"])], limit=500, order="id desc"
+            [("account_id", "=", self.parameters["receivable"])],
+            limit=500,
+            order="id desc",
         )
         self._check_computed(
             lines,
-            ["amount_residual", "amount_residual_currency", "reconciled", "debit", "credit"],
+            [
+                "amount_residual",
+                "amount_residual_currency",
+                "reconciled",
+                "debit",
+                "credit",
+            ],
         )
         self._check_computed(
             lines.move_id,

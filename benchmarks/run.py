@@ -58,7 +58,9 @@ def parse_arguments():
         "(1,000,000 items take a few minutes and about 3 GB)",
     )
     parser.add_argument(
-        "--no-peer", action="store_true", help="without the OCA addons, nothing is fetched"
+        "--no-peer",
+        action="store_true",
+        help="without the OCA addons, nothing is fetched",
     )
     parser.add_argument(
         "--peer-max",

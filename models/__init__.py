@@ -5,6 +5,7 @@ from . import collections_aging_balance
 from . import collections_aging_definition
 from . import collections_aging_period
 from . import collections_aging_report
+from . import collections_aging_query
 from . import collections_aging_snapshot
 from . import collections_pool
 from . import collections_team

@@ -38,13 +38,14 @@ class AccountMoveLine(models.Model):
         string="Open Amount",
         compute="_compute_collections_amount_open",
         currency_field="company_currency_id",
-        help="What is open at the end of the day given by the screen, in company currency.",
+        help="What is open at the end of the day given by the screen, in company "
+        "currency.",
     )
     collections_amount_open_currency = fields.Monetary(
         string="Open Amount in Currency",
         compute="_compute_collections_amount_open",
-        help="What is open at the end of the day given by the screen, in the currency of "
-        "the item.",
+        help="What is open at the end of the day given by the screen, in the currency "
+        "of the item.",
     )
     collections_days_overdue = fields.Integer(
         string="Days Overdue",
@@ -52,8 +53,9 @@ class AccountMoveLine(models.Model):
         help="Days since the due date of an open debit item.",
     )
 
-    # Aging asks for matches with entries that are not posted: there are next to none, and
-    # without this index they would have to be looked for among all matches ever made.
+    # Aging asks for matches with entries that are not posted: there are next to none,
+    # and without this index they would have to be looked for among all matches ever
+    # made.
     _collections_unposted_matched_idx = models.Index(
         "(account_id) WHERE parent_state <> 'posted' AND matching_number IS NOT NULL"
     )
@@ -89,7 +91,9 @@ class AccountMoveLine(models.Model):
             line.collections_amount_open_currency = amount_currency
             due_date = line.date_maturity or line.date
             is_overdue = due_date and due_date < on_date and amount_currency > 0
-            line.collections_days_overdue = (on_date - due_date).days if is_overdue else 0
+            line.collections_days_overdue = (
+                (on_date - due_date).days if is_overdue else 0
+            )
 
     def _get_collections_open_amounts(self, date):
         """Return what was open of the items at the end of a day.
@@ -114,14 +118,16 @@ class AccountMoveLine(models.Model):
                       FROM account_partial_reconcile partial
                       JOIN account_move_line other ON other.id = partial.credit_move_id
                      WHERE partial.debit_move_id IN %(ids)s
-                       AND partial.max_date <= %(date)s AND other.parent_state = 'posted'
+                       AND partial.max_date <= %(date)s
+                       AND other.parent_state = 'posted'
                  UNION ALL
                     SELECT partial.credit_move_id, -partial.amount,
                            -partial.credit_amount_currency
                       FROM account_partial_reconcile partial
                       JOIN account_move_line other ON other.id = partial.debit_move_id
                      WHERE partial.credit_move_id IN %(ids)s
-                       AND partial.max_date <= %(date)s AND other.parent_state = 'posted'
+                       AND partial.max_date <= %(date)s
+                       AND other.parent_state = 'posted'
                 )
                 SELECT line.id,
                        line.balance - COALESCE(SUM(match.amount), 0),
@@ -156,13 +162,13 @@ class AccountMoveLine(models.Model):
             `resolved`
         :param promise_date: the day the payment was promised for, a date or ISO text;
             needed with `promised`
-        :param float promise_amount: what was promised, in the currency of the items, all
-            of them together; 0 when all that is open was promised. It is put on the items
-            by due date
+        :param float promise_amount: what was promised, in the currency of the items,
+            all of them together; 0 when all that is open was promised. It is put on
+            the items by due date
         :param str reason: why the items are disputed
         :return: True
-        :raise UserError: when an item is not an open receivable item, or something needed
-            is missing
+        :raise UserError: when an item is not an open receivable item, or something
+            needed is missing
         :raise AccessError: without the rights of a collections agent
         """
         self._check_can_set_collections_status()
@@ -197,15 +203,19 @@ class AccountMoveLine(models.Model):
     def _check_can_set_collections_status(self):
         if not self.env.user.has_group("credit_collections.group_collections_agent"):
             raise AccessError(
-                self.env._("Only collections agents set the collection status of items.")
+                self.env._(
+                    "Only collections agents set the collection status of items."
+                )
             )
         self.check_access("read")
         if not self:
             raise UserError(self.env._("Select the open items first."))
         unfit = self.filtered(
-            lambda line: line.account_type != "asset_receivable"
-            or line.parent_state != "posted"
-            or line.reconciled
+            lambda line: (
+                line.account_type != "asset_receivable"
+                or line.parent_state != "posted"
+                or line.reconciled
+            )
         )
         if unfit:
             raise UserError(
@@ -231,14 +241,17 @@ class AccountMoveLine(models.Model):
         if currency.compare_amounts(amount, total) > 0:
             raise UserError(
                 self.env._(
-                    "%(amount)s was promised, but only %(total)s is open on these items.",
+                    "%(amount)s was promised, but only %(total)s is open on these "
+                    "items.",
                     amount=currency.format(amount),
                     total=currency.format(total),
                 )
             )
         left = amount
         unpromised = self.browse()
-        for line in self.sorted(lambda line: (line.date_maturity or line.date, line.id)):
+        for line in self.sorted(
+            lambda line: (line.date_maturity or line.date, line.id)
+        ):
             share = currency.round(min(left, line.amount_residual_currency))
             if share <= 0:
                 unpromised += line

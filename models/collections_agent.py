@@ -79,14 +79,15 @@ class CollectionsAgent(models.Model):
     def _check_pool_company(self):
         for agent in self:
             foreign = (agent.pool_ids | agent.default_pool_id).filtered(
-                lambda pool, company=agent.company_id: pool.company_id
-                and pool.company_id != company
+                lambda pool, company=agent.company_id: (
+                    pool.company_id and pool.company_id != company
+                )
             )
             if foreign:
                 raise ValidationError(
                     self.env._(
-                        "%(agent)s collects for %(company)s and cannot work on the pools "
-                        "%(pools)s of another company.",
+                        "%(agent)s collects for %(company)s and cannot work on the "
+                        "pools %(pools)s of another company.",
                         agent=agent.user_id.name,
                         company=agent.company_id.name,
                         pools=", ".join(foreign.mapped("display_name")),
@@ -132,7 +133,7 @@ class CollectionsAgent(models.Model):
         Dynamics 365 Finance, "Set up collections agents": when no team is selected, a
         team named Collections is created automatically.
         """
-        company_sudo = company.sudo()  # whoever may create agents may complete the set-up
+        company_sudo = company.sudo()  # who may create agents may set up the team
         if not company_sudo.collections_team_id:
             company_sudo.collections_team_id = self.env["collections.team"].create(
                 self._prepare_team_vals(company)

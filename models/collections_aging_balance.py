@@ -177,7 +177,9 @@ class CollectionsAgingBalance(models.Model):
         """
         line_ids = []
         for snapshot, balances in self.grouped("snapshot_id").items():
-            line_ids += snapshot._get_open_line_ids(balances.partner_id, balances, column)
+            line_ids += snapshot._get_open_line_ids(
+                balances.partner_id, balances, column
+            )
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.account_move_line_action_open_items"
         )
@@ -212,11 +214,11 @@ class CollectionsAgingBalance(models.Model):
     def get_aging_view(self, pool_id=False, limit=0):
         """Return what the Aged Balances views need to know before they load rows.
 
-        The web client keeps view descriptions in memory and sends them no context, so its
-        list, pivot and graph ask here for the headings and for the rows to show.
+        The web client keeps view descriptions in memory and sends them no context, so
+        its list, pivot and graph ask here for the headings and for the rows to show.
 
-        :param pool_id: id of the customer pool chosen on screen, False for all customers,
-            None for the agent's default pool
+        :param pool_id: id of the customer pool chosen on screen, False for all
+            customers, None for the agent's default pool
         :param limit: when given, only the customers who owe most, as many as this
         :return: `definition`, `columns` (`name`, `string`, `date_range`), `pool_id`,
             `pools`, `snapshot` (figures of the latest run, or False) and `domain`
@@ -255,7 +257,9 @@ class CollectionsAgingBalance(models.Model):
                 order="amount_due desc, id",
                 limit=limit,
             )
-            result["domain"] = list(domain & Domain("partner_id", "in", top.partner_id.ids))
+            result["domain"] = list(
+                domain & Domain("partner_id", "in", top.partner_id.ids)
+            )
         return result
 
     @api.model
@@ -295,9 +299,10 @@ class CollectionsAgingBalance(models.Model):
         return bool(snapshots) and snapshots._get_view_description()
 
     def _get_open_items_name(self, column):
-        _ = self.env._
         names = ", ".join(self[:3].mapped("display_name"))
         if column and self:
             heading = self.snapshot_id[:1]._get_heading(column)
-            return _("%(customers)s: %(period)s", customers=names, period=heading)
-        return _("%(customers)s: open items", customers=names)
+            return self.env._(
+                "%(customers)s: %(period)s", customers=names, period=heading
+            )
+        return self.env._("%(customers)s: open items", customers=names)

@@ -88,8 +88,9 @@ class CollectionsAgingDefinition(models.Model):
                 .search([("collections_aging_definition_id", "=", definition.id)])
             )
             foreign = users.filtered(
-                lambda company, owner=definition.company_id: owner
-                not in company.parent_ids
+                lambda company, owner=definition.company_id: (
+                    owner not in company.parent_ids
+                )
             )
             if foreign:
                 raise ValidationError(
@@ -167,9 +168,9 @@ class CollectionsAgingDefinition(models.Model):
         analysis date, positive ones after it.
 
         :param date: the analysis date, a date or ISO text; today when empty
-        :return: `{"id", "name", "date_from", "date_to", "column"}` of each period, oldest
-            first; dates as ISO text, False where the period is open-ended; `column` is
-            the field of `collections.aging.balance` that holds its amount
+        :return: `{"id", "name", "date_from", "date_to", "column"}` of each period,
+            oldest first; dates as ISO text, False where the period is open-ended;
+            `column` is the field of `collections.aging.balance` that holds its amount
         :rtype: list[dict]
         :raise ValidationError: when the definition has no usable periods
         """
@@ -194,7 +195,7 @@ class CollectionsAgingDefinition(models.Model):
 
     @api.model
     def _get_definition(self, company, pool=None):
-        """Return the definition in force: the pool's, else the company's, else the first.
+        """Return the definition in force: pool's, else company's, else the first.
 
         Dynamics 365 Finance, "Set up collections", names this order.
 
@@ -240,35 +241,34 @@ class CollectionsAgingDefinition(models.Model):
         return self._get_problem_text(problem, names)
 
     def _get_problem_text(self, problem, names):
-        _ = self.env._
         texts = {
-            aging.PROBLEM_EMPTY: _(
+            aging.PROBLEM_EMPTY: self.env._(
                 "%(definition)s has no periods yet: add at least one.", **names
             ),
-            aging.PROBLEM_TOO_MANY: _(
+            aging.PROBLEM_TOO_MANY: self.env._(
                 "%(definition)s has more than 12 periods: remove some.", **names
             ),
-            aging.PROBLEM_OLDEST: _(
-                "%(definition)s: the first period, “%(period)s”, must have the interval "
-                "Unlimited, or debts older than it would be in no period.",
+            aging.PROBLEM_OLDEST: self.env._(
+                "%(definition)s: the first period, “%(period)s”, must have the "
+                "interval Unlimited, or debts older than it would be in no period.",
                 **names,
             ),
-            aging.PROBLEM_UNLIMITED: _(
-                "%(definition)s: “%(period)s” cannot be unlimited there. Only the first "
-                "period (past) and the last one (future) can.",
+            aging.PROBLEM_UNLIMITED: self.env._(
+                "%(definition)s: “%(period)s” cannot be unlimited there. Only the "
+                "first period (past) and the last one (future) can.",
                 **names,
             ),
-            aging.PROBLEM_ZERO: _(
-                "%(definition)s: “%(period)s” is the second period with unit 0. Only one "
-                "period can hold the analysis date itself.",
+            aging.PROBLEM_ZERO: self.env._(
+                "%(definition)s: “%(period)s” is the second period with unit 0. Only "
+                "one period can hold the analysis date itself.",
                 **names,
             ),
-            aging.PROBLEM_ORDER: _(
+            aging.PROBLEM_ORDER: self.env._(
                 "%(definition)s: “%(period)s” is in the wrong place. List the past "
                 "periods (negative units) first, then unit 0, then the future ones.",
                 **names,
             ),
-            aging.PROBLEM_REACH: _(
+            aging.PROBLEM_REACH: self.env._(
                 "%(definition)s: the periods reach beyond the calendar. Use smaller "
                 "units.",
                 **names,
@@ -320,16 +320,15 @@ class CollectionsAgingDefinition(models.Model):
 
     def _format_range(self, date_from, date_to):
         """Return the dates of a period as a short text."""
-        _ = self.env._
         if not date_from and not date_to:
-            return _("All dates")
+            return self.env._("All dates")
         if not date_from:
-            return _("Until %(date)s", date=format_date(self.env, date_to))
+            return self.env._("Until %(date)s", date=format_date(self.env, date_to))
         if not date_to:
-            return _("From %(date)s", date=format_date(self.env, date_from))
+            return self.env._("From %(date)s", date=format_date(self.env, date_from))
         if date_from == date_to:
             return format_date(self.env, date_from)
-        return _(
+        return self.env._(
             "%(date_from)s to %(date_to)s",
             date_from=format_date(self.env, date_from),
             date_to=format_date(self.env, date_to),
@@ -341,13 +340,12 @@ class CollectionsAgingDefinition(models.Model):
 
         The form starts with them, so that nobody has to begin with an empty list.
         """
-        _ = self.env._
         rows = [
-            (_("Over 90 days"), -1, "unlimited", "red"),
-            (_("61-90 days"), -30, "day", "orange"),
-            (_("31-60 days"), -30, "day", "yellow"),
-            (_("1-30 days"), -30, "day", "green"),
-            (_("Not due"), 0, "unlimited", "none"),
+            (self.env._("Over 90 days"), -1, "unlimited", "red"),
+            (self.env._("61-90 days"), -30, "day", "orange"),
+            (self.env._("31-60 days"), -30, "day", "yellow"),
+            (self.env._("1-30 days"), -30, "day", "green"),
+            (self.env._("Not due"), 0, "unlimited", "none"),
         ]
         return [
             Command.create(

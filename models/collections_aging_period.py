@@ -30,8 +30,8 @@ class CollectionsAgingPeriod(models.Model):
     unit = fields.Integer(
         required=True,
         default=-30,
-        help="How many intervals the period is long: negative before the analysis date, "
-        "positive after it, 0 for the interval the analysis date lies in.",
+        help="How many intervals the period is long: negative before the analysis "
+        "date, positive after it, 0 for the interval the analysis date lies in.",
     )
     interval = fields.Selection(
         selection=[
@@ -44,9 +44,9 @@ class CollectionsAgingPeriod(models.Model):
         ],
         required=True,
         default="day",
-        help="Days are counted from the analysis date. Weeks, months, quarters and years "
-        "end with the calendar's. Unlimited takes everything before (first period) or "
-        "after (last period).",
+        help="Days are counted from the analysis date. Weeks, months, quarters and "
+        "years end with the calendar's. Unlimited takes everything before (first "
+        "period) or after (last period).",
     )
     indicator = fields.Selection(
         selection=INDICATORS,

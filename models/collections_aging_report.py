@@ -12,7 +12,9 @@ class CollectionsAgingReport(models.Model):
     _auto = False
     _order = "date desc, period_id"
 
-    snapshot_id = fields.Many2one(comodel_name="collections.aging.snapshot", readonly=True)
+    snapshot_id = fields.Many2one(
+        comodel_name="collections.aging.snapshot", readonly=True
+    )
     definition_id = fields.Many2one(
         comodel_name="collections.aging.definition",
         string="Aging Period Definition",
@@ -23,9 +25,7 @@ class CollectionsAgingReport(models.Model):
     partner_id = fields.Many2one(
         comodel_name="res.partner", string="Customer", readonly=True
     )
-    period_id = fields.Many2one(
-        comodel_name="collections.aging.period", string="Period", readonly=True
-    )
+    period_id = fields.Many2one(comodel_name="collections.aging.period", readonly=True)
     date = fields.Date(string="Aging as of", readonly=True)
     is_current = fields.Boolean(readonly=True)
     is_history = fields.Boolean(string="Last Run of the Date", readonly=True)

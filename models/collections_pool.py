@@ -28,8 +28,8 @@ class CollectionsPool(models.Model):
         string="Customers",
         required=True,
         default="[]",
-        help="Which contacts belong to the pool. A contact person who matches stands for "
-        "the company he belongs to.",
+        help="Which contacts belong to the pool. A contact person who matches stands "
+        "for the company he belongs to.",
     )
     definition_id = fields.Many2one(
         comodel_name="collections.aging.definition",
@@ -155,9 +155,9 @@ class CollectionsPool(models.Model):
 
     def _count_partners(self):
         query = self._get_checked_partner_query()
-        return self.env.execute_query(SQL("SELECT COUNT(*) FROM (%s) AS pool", query))[0][
+        return self.env.execute_query(SQL("SELECT COUNT(*) FROM (%s) AS pool", query))[
             0
-        ]
+        ][0]
 
     def _get_checked_partner_query(self):
         """Return the query of the pool after the database has accepted it.

@@ -13,20 +13,19 @@ class ResCompany(models.Model):
     )
     collections_team_id = fields.Many2one(
         comodel_name="collections.team",
-        string="Collections Team",
-        help="New collections agents join this team. When empty, the team Collections is "
-        "made with the first agent.",
+        help="New collections agents join this team. When empty, the team Collections "
+        "is made with the first agent.",
     )
     collections_snapshot_daily = fields.Boolean(
         string="Daily Aging Snapshot",
         default=True,
-        help="Age the balances of all customers every night. Customer pools can ask for "
-        "a run of their own.",
+        help="Age the balances of all customers every night. Customer pools can ask "
+        "for a run of their own.",
     )
     collections_snapshot_retention_days = fields.Integer(
         string="Keep Snapshots for (days)",
-        help="Older snapshots are deleted by the nightly run, except those that hold the "
-        "latest figures of a customer. 0 keeps all of them.",
+        help="Older snapshots are deleted by the nightly run, except those that hold "
+        "the latest figures of a customer. 0 keeps all of them.",
     )
 
     _check_collections_snapshot_retention_days = models.Constraint(
@@ -72,8 +71,8 @@ class ResCompany(models.Model):
         if foreign:
             raise AccessError(
                 self.env._(
-                    "You do not work for %(companies)s and cannot change the collections "
-                    "parameters there.",
+                    "You do not work for %(companies)s and cannot change the "
+                    "collections parameters there.",
                     companies=", ".join(foreign.sudo().mapped("name")),
                 )
             )

@@ -29,7 +29,7 @@ class ResPartner(models.Model):
     )
 
     def _compute_collections_pool_ids(self):
-        pools = self.env["collections.pool"].search([])
+        pools = self.env["collections.pool"].search([("active", "=", True)])
         commercial_ids = set(self.commercial_partner_id.ids)
         partner_ids_by_pool = {}
         for pool in pools:
@@ -69,8 +69,8 @@ class ResPartner(models.Model):
     def action_refresh_aging(self):
         """Age the balances of the customers again, as of today.
 
-        Done for the companies in use, and for each aging period definition that shows the
-        customer, so that no screen keeps the old figures.
+        Done for the companies in use, and for each aging period definition that shows
+        the customer, so that no screen keeps the old figures.
 
         :return: True
         """
@@ -78,7 +78,9 @@ class ResPartner(models.Model):
         partners = self.commercial_partner_id
         vals_list = []
         for company in self.env.companies:
-            definitions = self.env["collections.aging.definition"]._get_definition(company)
+            definitions = self.env["collections.aging.definition"]._get_definition(
+                company
+            )
             shown = self.env["collections.aging.balance"].search(
                 [
                     ("partner_id", "in", partners.ids),
@@ -87,7 +89,9 @@ class ResPartner(models.Model):
                 ]
             )
             for partner in partners:
-                rows = shown.filtered(lambda row, partner=partner: row.partner_id == partner)
+                rows = shown.filtered(
+                    lambda row, partner=partner: row.partner_id == partner
+                )
                 vals_list += [
                     {
                         "company_id": company.id,

@@ -58,7 +58,9 @@ class CollectionsCommon(AccountTestInvoicingCommon):
                             "indicator": indicator[0] if indicator else "none",
                         }
                     )
-                    for position, (heading, unit, interval, *indicator) in enumerate(rows)
+                    for position, (heading, unit, interval, *indicator) in enumerate(
+                        rows
+                    )
                 ],
                 **values,
             }
@@ -87,7 +89,11 @@ class CollectionsCommon(AccountTestInvoicingCommon):
             "invoice_payment_term_id": False,
             "invoice_line_ids": [
                 Command.create(
-                    {"name": "Goods", "price_unit": abs(amount), "tax_ids": [Command.clear()]}
+                    {
+                        "name": "Goods",
+                        "price_unit": abs(amount),
+                        "tax_ids": [Command.clear()],
+                    }
                 )
             ],
             **values,
@@ -171,7 +177,9 @@ class CollectionsCommon(AccountTestInvoicingCommon):
             ]
         )
         self.assertAlmostEqual(
-            snapshot.ledger_total, sum(ledger.mapped("balance")), currency.decimal_places
+            snapshot.ledger_total,
+            sum(ledger.mapped("balance")),
+            currency.decimal_places,
         )
         self.assertEqual(snapshot.ledger_difference, 0.0)
 

@@ -31,7 +31,9 @@ class TestAgedBalances(CollectionsCommon):
         cls.Balance = cls.env["collections.aging.balance"]
 
     def _get_shown(self, view):
-        return self.Balance.search(Domain(view["domain"]) & Domain("is_current", "=", True))
+        return self.Balance.search(
+            Domain(view["domain"]) & Domain("is_current", "=", True)
+        )
 
     def test_one_definition_at_a_time_so_totals_are_true(self):
         view = self.Balance.get_aging_view()
@@ -62,7 +64,11 @@ class TestAgedBalances(CollectionsCommon):
     def test_agents_start_with_their_default_pool(self):
         user = self._create_user("collector", AGENT)
         agent = self.env["collections.agent"].create(
-            {"user_id": user.id, "pool_ids": self.pool.ids, "default_pool_id": self.pool.id}
+            {
+                "user_id": user.id,
+                "pool_ids": self.pool.ids,
+                "default_pool_id": self.pool.id,
+            }
         )
         other = self.env["collections.pool"].create({"name": "Other"})
         Balance = self.Balance.with_user(user)
@@ -133,7 +139,10 @@ class TestAgedBalances(CollectionsCommon):
 
     def test_pool_can_be_searched_with_rows_of_the_report(self):
         found = self.env["collections.aging.report"].search(
-            [("pool_ids", "in", self.pool.ids), ("definition_id", "=", self.definition.id)]
+            [
+                ("pool_ids", "in", self.pool.ids),
+                ("definition_id", "=", self.definition.id),
+            ]
         )
         self.assertEqual(found.partner_id, self.small)
 
@@ -173,7 +182,11 @@ class TestAgedBalancesExport(CollectionsCommon, HttpCase):
         self.authenticate("accountman", "accountman")
         fields_to_export = self.make_jsonrpc_request(
             "/web/export/get_fields",
-            {"model": "collections.aging.balance", "domain": [], "import_compat": False},
+            {
+                "model": "collections.aging.balance",
+                "domain": [],
+                "import_compat": False,
+            },
         )
         labels = {field["id"]: field["string"] for field in fields_to_export}
         # Without a context the company's definition gives the headings.
@@ -186,7 +199,11 @@ class TestAgedBalancesExport(CollectionsCommon, HttpCase):
                     {
                         "model": "collections.aging.balance",
                         "fields": [
-                            {"name": "partner_id", "label": "Customer", "type": "many2one"},
+                            {
+                                "name": "partner_id",
+                                "label": "Customer",
+                                "type": "many2one",
+                            },
                             {"name": "amount_3", "label": "31-60", "type": "monetary"},
                         ],
                         "ids": False,

@@ -1,5 +1,4 @@
 import psycopg2
-
 from freezegun import freeze_time
 
 from odoo.exceptions import UserError
@@ -54,10 +53,14 @@ class TestAgingCurrent(CollectionsCommon):
     def test_later_run_of_the_same_day_is_current(self):
         morning = self._run_snapshot(TODAY)
         evening = self._run_snapshot(TODAY)
-        self.assertEqual(self._get_current(), {self.first: evening, self.second: evening})
+        self.assertEqual(
+            self._get_current(), {self.first: evening, self.second: evening}
+        )
         self.assertEqual((morning + evening).mapped("is_history"), [False, True])
         morning.action_run()
-        self.assertEqual(self._get_current(), {self.first: morning, self.second: morning})
+        self.assertEqual(
+            self._get_current(), {self.first: morning, self.second: morning}
+        )
         self.assertEqual((morning + evening).mapped("is_history"), [True, False])
 
     def test_back_dated_run_displaces_nothing(self):

@@ -52,11 +52,15 @@ class TestAgingDefinition(CollectionsCommon):
                 ],
             }
         )
-        names = [period["name"] for period in definition.get_period_ranges("2026-01-01")]
+        names = [
+            period["name"] for period in definition.get_period_ranges("2026-01-01")
+        ]
         self.assertEqual(names, ["A", "B"])
 
     def test_oldest_period_must_be_unlimited(self):
-        with self.assertRaisesRegex(ValidationError, "“Last month”, must have.*Unlimited"):
+        with self.assertRaisesRegex(
+            ValidationError, "“Last month”, must have.*Unlimited"
+        ):
             self._create_definition("Short", [("Last month", -30, "day")])
 
     def test_thirteen_periods_are_refused_and_twelve_are_not(self):
@@ -68,11 +72,13 @@ class TestAgingDefinition(CollectionsCommon):
     def test_second_zero_and_wrong_order_are_named(self):
         with self.assertRaisesRegex(ValidationError, "“Again” is the second period"):
             self._create_definition(
-                "Zeros", [("Old", -1, "unlimited"), ("Now", 0, "day"), ("Again", 0, "day")]
+                "Zeros",
+                [("Old", -1, "unlimited"), ("Now", 0, "day"), ("Again", 0, "day")],
             )
         with self.assertRaisesRegex(ValidationError, "“Past” is in the wrong place"):
             self._create_definition(
-                "Order", [("Old", -1, "unlimited"), ("Now", 0, "day"), ("Past", -7, "day")]
+                "Order",
+                [("Old", -1, "unlimited"), ("Now", 0, "day"), ("Past", -7, "day")],
             )
 
     def test_periods_written_alone_are_checked_too(self):
@@ -134,7 +140,9 @@ class TestAgingDefinition(CollectionsCommon):
     def test_definition_in_force_pool_then_company_then_first(self):
         Definition = self.env["collections.aging.definition"]
         self.env["collections.aging.definition"].search([]).sequence = 50
-        first = self._create_definition("First", [("All", -1, "unlimited")], sequence=-1)
+        first = self._create_definition(
+            "First", [("All", -1, "unlimited")], sequence=-1
+        )
         of_pool = self._create_definition("Pool's", [("All", -1, "unlimited")])
         pool = self.env["collections.pool"].create(
             {"name": "P", "definition_id": of_pool.id}
@@ -197,7 +205,8 @@ class TestAgingDefinition(CollectionsCommon):
         self.assertEqual(fields["amount_1"]["string"], "Ancient")
         self.assertEqual(Balance.get_aging_view()["columns"][0]["string"], "Ancient")
         self.assertEqual(
-            Balance.fields_get(["amount_1"], ["string"])["amount_1"]["string"], "Ancient"
+            Balance.fields_get(["amount_1"], ["string"])["amount_1"]["string"],
+            "Ancient",
         )
 
     def test_headings_are_translated(self):

@@ -13,11 +13,15 @@ from odoo.addons.credit_collections.tools.aging import (
 
 
 def lines(*rows):
-    return [PeriodLine(key, unit, interval) for key, (unit, interval) in enumerate(rows)]
+    return [
+        PeriodLine(key, unit, interval) for key, (unit, interval) in enumerate(rows)
+    ]
 
 
 def ranges(on_date, *rows):
-    return [(start, end) for _key, start, end in get_period_ranges(lines(*rows), on_date)]
+    return [
+        (start, end) for _key, start, end in get_period_ranges(lines(*rows), on_date)
+    ]
 
 
 @tagged("post_install", "-at_install")
@@ -50,7 +54,9 @@ class TestAgingPeriods(TransactionCase):
 
     def test_current_period_of_30_days_holds_the_date_and_29_days_before(self):
         self.assertEqual(
-            ranges(date(2026, 3, 31), (-1, "unlimited"), (-30, "day"), (1, "unlimited")),
+            ranges(
+                date(2026, 3, 31), (-1, "unlimited"), (-30, "day"), (1, "unlimited")
+            ),
             [
                 (None, date(2026, 3, 1)),
                 (date(2026, 3, 2), date(2026, 3, 31)),
@@ -99,7 +105,9 @@ class TestAgingPeriods(TransactionCase):
             ],
         )
         self.assertEqual(
-            ranges(date(2026, 3, 15), (-1, "unlimited"), (-2, "month"), (1, "month"))[1],
+            ranges(date(2026, 3, 15), (-1, "unlimited"), (-2, "month"), (1, "month"))[
+                1
+            ],
             (date(2026, 2, 1), date(2026, 3, 15)),
         )
 
@@ -155,7 +163,9 @@ class TestAgingPeriods(TransactionCase):
             ],
         )
         self.assertEqual(
-            ranges(date(2024, 2, 29), (-1, "unlimited"), (0, "year"), (1, "unlimited"))[1],
+            ranges(date(2024, 2, 29), (-1, "unlimited"), (0, "year"), (1, "unlimited"))[
+                1
+            ],
             (date(2024, 1, 1), date(2024, 12, 31)),
         )
 
@@ -168,7 +178,9 @@ class TestAgingPeriods(TransactionCase):
 
     def test_unlimited_zero_period_is_everything_not_past(self):
         self.assertEqual(
-            ranges(date(2026, 3, 31), (-1, "unlimited"), (-30, "day"), (0, "unlimited")),
+            ranges(
+                date(2026, 3, 31), (-1, "unlimited"), (-30, "day"), (0, "unlimited")
+            ),
             [
                 (None, date(2026, 2, 28)),
                 (date(2026, 3, 1), date(2026, 3, 30)),
@@ -186,7 +198,10 @@ class TestAgingPeriods(TransactionCase):
             ([(-1, "unlimited")] + [(-1, "day")] * 12, aging.PROBLEM_TOO_MANY),
             ([(-30, "day"), (0, "day")], aging.PROBLEM_OLDEST),
             ([(-1, "unlimited"), (-1, "unlimited")], aging.PROBLEM_UNLIMITED),
-            ([(-1, "unlimited"), (1, "unlimited"), (1, "day")], aging.PROBLEM_UNLIMITED),
+            (
+                [(-1, "unlimited"), (1, "unlimited"), (1, "day")],
+                aging.PROBLEM_UNLIMITED,
+            ),
             ([(1, "unlimited"), (1, "day")], aging.PROBLEM_UNLIMITED),
             ([(-1, "unlimited"), (0, "day"), (0, "month")], aging.PROBLEM_ZERO),
             ([(-1, "unlimited"), (0, "day"), (-30, "day")], aging.PROBLEM_ORDER),
@@ -196,7 +211,9 @@ class TestAgingPeriods(TransactionCase):
         ]
         for rows, problem in cases:
             with self.subTest(rows=rows):
-                self.assertEqual(find_problem(lines(*rows), date(2026, 1, 1))[0], problem)
+                self.assertEqual(
+                    find_problem(lines(*rows), date(2026, 1, 1))[0], problem
+                )
         self.assertIsNone(find_problem(lines((-1, "unlimited")), date(2026, 1, 1)))
         twelve = lines((-1, "unlimited"), *[(-1, "week")] * 10, (0, "week"))
         self.assertIsNone(find_problem(twelve, date(2026, 1, 1)))
@@ -222,6 +239,8 @@ class TestAgingPeriods(TransactionCase):
             found = ranges(on_date, *rows)
             self.assertIsNone(found[0][0])
             self.assertIsNone(found[-1][1])
-            for (_start, end), (following, later) in zip(found, found[1:], strict=False):
+            for (_start, end), (following, later) in zip(
+                found, found[1:], strict=False
+            ):
                 self.assertEqual(end + timedelta(1), following, f"{on_date} {rows}")
                 self.assertTrue(later is None or later >= following)

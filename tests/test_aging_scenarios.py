@@ -82,7 +82,11 @@ class TestAgingScenarios(CollectionsCommon):
         """AG-04: the aging date and the 29 days before it."""
         definition = self._create_definition(
             "Current 30",
-            [("Old", -1, "unlimited"), ("Current", -30, "day"), ("Later", 1, "unlimited")],
+            [
+                ("Old", -1, "unlimited"),
+                ("Current", -30, "day"),
+                ("Later", 1, "unlimited"),
+            ],
         )
         partner = self._create_customer()
         for due, amount in [("2026-03-31", 1), ("2026-03-02", 2), ("2026-03-01", 4)]:

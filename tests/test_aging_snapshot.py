@@ -29,7 +29,9 @@ class TestAgingSnapshot(CollectionsCommon):
         ]:
             with self.subTest(date=date):
                 snapshot = self._run_snapshot(date)
-                self.assertEqual(self._get_row(snapshot, self.partner).amount_due, amount)
+                self.assertEqual(
+                    self._get_row(snapshot, self.partner).amount_due, amount
+                )
                 self._assert_ties(snapshot)
 
     def test_payment_unmatched_again_leaves_invoice_and_credit(self):
@@ -205,7 +207,9 @@ class TestAgingSnapshot(CollectionsCommon):
                     Command.create({"account_id": self.receivable.id, "debit": 77.0}),
                     Command.create(
                         {
-                            "account_id": self.company_data["default_account_revenue"].id,
+                            "account_id": self.company_data[
+                                "default_account_revenue"
+                            ].id,
                             "credit": 77.0,
                         }
                     ),
@@ -247,7 +251,11 @@ class TestAgingSnapshot(CollectionsCommon):
 
     def test_age_by_due_invoice_or_accounting_date(self):
         move = self._create_item(
-            self.partner, 100, "2026-03-20", date="2026-02-05", invoice_date="2026-01-10"
+            self.partner,
+            100,
+            "2026-03-20",
+            date="2026-02-05",
+            invoice_date="2026-01-10",
         )
         self.assertEqual(move.date, fields.Date.to_date("2026-02-05"))
         expected = {
@@ -262,7 +270,13 @@ class TestAgingSnapshot(CollectionsCommon):
                 # Overdue is a matter of the due date, whatever the columns show.
                 self.assertRecordValues(
                     self._get_row(snapshot, self.partner),
-                    [{"amount_overdue": 100.0, "days_overdue": 11, "indicator": "green"}],
+                    [
+                        {
+                            "amount_overdue": 100.0,
+                            "days_overdue": 11,
+                            "indicator": "green",
+                        }
+                    ],
                 )
 
     def test_due_on_the_aging_date_is_not_overdue(self):
@@ -325,7 +339,9 @@ class TestAgingSnapshot(CollectionsCommon):
 
     @freeze_time("2026-03-01")
     def test_disputes_and_promises_are_added_up(self):
-        disputed = self._get_term_lines(self._create_item(self.partner, 100, "2026-01-31"))
+        disputed = self._get_term_lines(
+            self._create_item(self.partner, 100, "2026-01-31")
+        )
         promised = self._get_term_lines(
             self._create_item(self.partner, 200, "2026-02-10"),
             self._create_item(self.partner, 300, "2026-02-15"),
@@ -455,7 +471,9 @@ class TestAgingSnapshot(CollectionsCommon):
         self.company.collections_aging_definition_id = False
         self.env["collections.aging.definition"].search([]).active = False
         snapshot = self.env["collections.aging.snapshot"].create({})
-        with self.assertRaisesRegex(UserError, "There is no aging period definition for"):
+        with self.assertRaisesRegex(
+            UserError, "There is no aging period definition for"
+        ):
             snapshot.action_run()
 
     def test_pool_and_single_customer_exclude_each_other(self):
@@ -545,7 +563,9 @@ class TestAgingSnapshot(CollectionsCommon):
             {"name": "Branch", "parent_id": self.company.id}
         )
         self.env.cr.precommit.run()  # gives the branch the chart of accounts
-        self.partner.with_company(branch).property_account_receivable_id = self.receivable
+        self.partner.with_company(
+            branch
+        ).property_account_receivable_id = self.receivable
         self.env.user.company_ids |= branch
         both = self.company + branch
         env = self.env(context={"allowed_company_ids": both.ids})
@@ -636,7 +656,9 @@ class TestAgingSnapshot(CollectionsCommon):
         )
 
     def test_broken_pool_does_not_stop_the_daily_run(self):
-        pool = self.env["collections.pool"].create({"name": "Broken", "run_daily": True})
+        pool = self.env["collections.pool"].create(
+            {"name": "Broken", "run_daily": True}
+        )
         self.env.flush_all()
         self.env.cr.execute(
             "UPDATE collections_pool SET domain = %s WHERE id = %s",
@@ -644,7 +666,8 @@ class TestAgingSnapshot(CollectionsCommon):
         )
         pool.invalidate_recordset()
         with self.assertLogs(
-            "odoo.addons.credit_collections.models.collections_aging_snapshot", "WARNING"
+            "odoo.addons.credit_collections.models.collections_aging_snapshot",
+            "WARNING",
         ):
             self._run_cron()
         made = self.env["collections.aging.snapshot"].search(
@@ -690,7 +713,9 @@ class TestAgingSnapshot(CollectionsCommon):
 
     def _create_many_customers(self, number):
         """Insert customers with one open item each, past the ORM."""
-        template = self._get_term_lines(self._create_item(self.partner, 5, "2026-01-31"))
+        template = self._get_term_lines(
+            self._create_item(self.partner, 5, "2026-01-31")
+        )
         self.env.flush_all()
         self.env.cr.execute(
             """

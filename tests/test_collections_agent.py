@@ -49,7 +49,9 @@ class TestCollectionsAgent(CollectionsCommon):
         first = agent.team_id
         second = self.env["collections.team"].create({"name": "South"})
         agent.team_id = second
-        self.assertEqual((first.member_ids, second.member_ids), (first.user_id, self.user))
+        self.assertEqual(
+            (first.member_ids, second.member_ids), (first.user_id, self.user)
+        )
         agent.active = False
         self.assertFalse(second.member_ids)
         agent.active = True
@@ -63,8 +65,12 @@ class TestCollectionsAgent(CollectionsCommon):
             self.Agent.create({"user_id": self.user.id})
 
     def test_default_pool_must_be_one_he_may_see(self):
-        mine, other = self.env["collections.pool"].create([{"name": "A"}, {"name": "B"}])
-        with self.assertRaisesRegex(ValidationError, "B is the default pool of collector"):
+        mine, other = self.env["collections.pool"].create(
+            [{"name": "A"}, {"name": "B"}]
+        )
+        with self.assertRaisesRegex(
+            ValidationError, "B is the default pool of collector"
+        ):
             self.Agent.create(
                 {
                     "user_id": self.user.id,
@@ -75,7 +81,9 @@ class TestCollectionsAgent(CollectionsCommon):
 
     def test_pool_of_another_company_is_refused(self):
         other = self.setup_other_company()["company"]
-        pool = self.env["collections.pool"].create({"name": "F", "company_id": other.id})
+        pool = self.env["collections.pool"].create(
+            {"name": "F", "company_id": other.id}
+        )
         with self.assertRaisesRegex(ValidationError, "pools F of another company"):
             self.Agent.create({"user_id": self.user.id, "pool_ids": pool.ids})
 

@@ -22,7 +22,9 @@ class TestCollectionsPool(CollectionsCommon):
 
     def test_contact_who_matches_means_his_company(self):
         pool = self._create_pool("[('function', '=', 'Buyer')]")
-        self.assertEqual(pool.get_partners(), sorted((self.company_partner + self.single).ids))
+        self.assertEqual(
+            pool.get_partners(), sorted((self.company_partner + self.single).ids)
+        )
         self.assertEqual(pool.customer_count, 2)
 
     def test_pools_together_name_each_customer_once(self):
@@ -66,8 +68,11 @@ class TestCollectionsPool(CollectionsCommon):
             "name = 'x'",
             "7",
         ):
-            with self.subTest(domain=domain), self.assertRaisesRegex(
-                ValidationError, "query of the customer pool Pool is not valid"
+            with (
+                self.subTest(domain=domain),
+                self.assertRaisesRegex(
+                    ValidationError, "query of the customer pool Pool is not valid"
+                ),
             ):
                 self._create_pool(domain)
 
@@ -75,8 +80,8 @@ class TestCollectionsPool(CollectionsCommon):
         pool = self._create_pool("[('ref', '=', 'S')]")
         self.env.flush_all()
         self.env.cr.execute(
-            "UPDATE collections_pool SET domain = '[(''gone'', ''='', 1)]' WHERE id = %s",
-            [pool.id],
+            "UPDATE collections_pool SET domain = %s WHERE id = %s",
+            ["[('gone', '=', 1)]", pool.id],
         )
         pool.invalidate_recordset()
         self.assertEqual(pool.customer_count, 0)
@@ -95,15 +100,15 @@ class TestCollectionsPool(CollectionsCommon):
         )
         Pool = self.env["collections.pool"].with_user(manager)
         with self.assertRaisesRegex(ValidationError, "something you may not read"):
-            Pool.create(
-                {"name": "Peep", "domain": "[('signup_type', '!=', False)]"}
-            )
+            Pool.create({"name": "Peep", "domain": "[('signup_type', '!=', False)]"})
 
     def test_customers_know_their_pools(self):
         pool = self._create_pool("[('function', '=', 'Buyer')]")
         self.assertIn(pool, self.contact.collections_pool_ids)
         self.assertIn(pool, self.company_partner.collections_pool_ids)
-        found = self.env["res.partner"].search([("collections_pool_ids", "in", pool.ids)])
+        found = self.env["res.partner"].search(
+            [("collections_pool_ids", "in", pool.ids)]
+        )
         self.assertEqual(found, self.company_partner + self.single)
 
     def test_preview_opens_the_customers(self):

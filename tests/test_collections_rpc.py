@@ -58,7 +58,10 @@ class TestCollectionsRpc(CollectionsCommon, HttpCase):
             ],
         )
         action = self._call(
-            "collections.aging.balance", "action_open_items", [rows[0]["id"]], "amount_3"
+            "collections.aging.balance",
+            "action_open_items",
+            [rows[0]["id"]],
+            "amount_3",
         )
         self.assertEqual(
             self._call("account.move.line", "search_count", action["domain"]), 1

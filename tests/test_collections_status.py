@@ -10,9 +10,9 @@ class TestCollectionsStatus(CollectionsCommon):
     def setUpClass(cls):
         super().setUpClass()
         cls.partner = cls._create_customer()
-        cls.invoices = cls._create_item(cls.partner, 100, "2026-01-31") + cls._create_item(
-            cls.partner, 200, "2026-02-28"
-        )
+        cls.invoices = cls._create_item(
+            cls.partner, 100, "2026-01-31"
+        ) + cls._create_item(cls.partner, 200, "2026-02-28")
         cls.items = cls._get_term_lines(*cls.invoices)
         cls.agent = cls._create_user("collector", AGENT)
 
@@ -29,7 +29,8 @@ class TestCollectionsStatus(CollectionsCommon):
     def test_agent_notes_dispute_promise_and_resolution(self):
         items = self.items.with_user(self.agent)
         self.assertIs(
-            items[0].action_set_collections_status("disputed", reason="Wrong goods"), True
+            items[0].action_set_collections_status("disputed", reason="Wrong goods"),
+            True,
         )
         items[1].action_set_collections_status(
             "promised", promise_date="2026-04-01", promise_amount=150.0
@@ -59,7 +60,10 @@ class TestCollectionsStatus(CollectionsCommon):
             self.items,
             [
                 {"collections_status": "promised", "collections_promise_amount": 100.0},
-                {"collections_status": "not_disputed", "collections_promise_amount": 0.0},
+                {
+                    "collections_status": "not_disputed",
+                    "collections_promise_amount": 0.0,
+                },
             ],
         )
 
@@ -74,7 +78,10 @@ class TestCollectionsStatus(CollectionsCommon):
         for call_it, message in [
             (call(self.items, "angry"), "angry is not a collection status"),
             (call(self.items, "promised"), "For which day"),
-            (call(self.items, "promised", "2026-04-01", 301.0), "only .*300.00 is open"),
+            (
+                call(self.items, "promised", "2026-04-01", 301.0),
+                "only .*300.00 is open",
+            ),
             (call(self.items, "promised", "2026-04-01", -1.0), "more than zero"),
             (call(revenue, "disputed"), "not open customer items"),
             (call(draft_line, "disputed"), "not open customer items"),
@@ -84,7 +91,9 @@ class TestCollectionsStatus(CollectionsCommon):
                 call_it()
 
     def test_paid_item_has_no_status_to_set(self):
-        self._match(self.invoices[0], self._create_payment(self.partner, 100, "2026-03-01"))
+        self._match(
+            self.invoices[0], self._create_payment(self.partner, 100, "2026-03-01")
+        )
         with self.assertRaisesRegex(UserError, "not open customer items any more"):
             self.items.action_set_collections_status("disputed")
 

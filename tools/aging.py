@@ -2,8 +2,8 @@
 
 A definition lists its periods from the oldest (top) to the newest (bottom). Each has a
 signed length (`unit`) counted in an `interval`: negative is past, 0 is the period the
-analysis date itself lies in, positive is future. This module checks such a list and turns
-it into date ranges that cover every possible date exactly once.
+analysis date itself lies in, positive is future. This module checks such a list and
+turns it into date ranges that cover every possible date exactly once.
 
 >>> from datetime import date
 >>> lines = [
@@ -21,7 +21,7 @@ it into date ranges that cover every possible date exactly once.
 """
 
 from collections import namedtuple
-from datetime import date, timedelta
+from datetime import timedelta
 
 from dateutil.relativedelta import relativedelta
 
@@ -95,12 +95,12 @@ def _sign(number):
 def get_period_ranges(lines, on_date):
     """Return the date range of each period.
 
-    Past periods stack backwards without gaps from the day before the zero period, or from
-    the analysis date itself when there is none; future ones stack forwards. Days roll,
-    the other intervals end on the borders of the calendar (weeks as in ISO 8601), and the
-    part of a calendar unit next to the analysis date counts as one unit. The oldest and
-    the newest period are open-ended whatever their length, so that every date falls in
-    exactly one period.
+    Past periods stack backwards without gaps from the day before the zero period, or
+    from the analysis date itself when there is none; future ones stack forwards. Days
+    roll, the other intervals end on the borders of the calendar (weeks as in ISO
+    8601), and the part of a calendar unit next to the analysis date counts as one
+    unit. The oldest and the newest period are open-ended whatever their length, so
+    that every date falls in exactly one period.
 
     :param list[PeriodLine] lines: the periods, oldest first, without problems
     :param date on_date: the analysis date

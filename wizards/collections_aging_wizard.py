@@ -32,9 +32,9 @@ class CollectionsAgingWizard(models.TransientModel):
         string="Aging as of", required=True, default=fields.Date.context_today
     )
     date_basis = fields.Selection(
-        selection=lambda self: self.env[
-            "collections.aging.snapshot"
-        ]._fields["date_basis"].selection,
+        selection=lambda self: (
+            self.env["collections.aging.snapshot"]._fields["date_basis"].selection
+        ),
         string="Age by",
         required=True,
         default="due_date",

@@ -1,0 +1,470 @@
+from odoo import models
+from odoo.tools import SQL
+
+from .collections_aging_balance import PERIOD_COLUMNS
+
+
+class CollectionsAgingQuery(models.AbstractModel):
+    """The statements behind an aging snapshot.
+
+    The model that inherits has the fields `company_id`, `definition_id`, `pool_id`,
+    `partner_id`, `date` and `date_basis`. Nothing here writes: each method returns a
+    piece of SQL, and the pieces fit into one another
+
+        matches that do not count -> open items -> aged items -> totals per customer ->
+        rows
+
+    so that another addon can change one of them and leave the others alone. Whoever
+    runs a piece flushes the ORM first.
+    """
+
+    _name = "collections.aging.query"
+    _description = "Aging Query"
+
+    # === SCOPE === #
+
+    def _is_partial(self):
+        """Tell whether the snapshot answers for some customers only."""
+        return bool(self.pool_id or self.partner_id)
+
+    # === OPEN ITEMS === #
+
+    def _get_accounts(self):
+        """Return the receivable accounts of the company."""
+        return (
+            self.env["account.account"]
+            .sudo()  # readers of snapshots need not be readers of the chart
+            .with_context(active_test=False)
+            .search(
+                [
+                    ("account_type", "=", "asset_receivable"),
+                    ("company_ids", "in", self.company_id.sudo().parent_ids.ids),
+                ]
+            )
+        )
+
+    def _get_open_items_sql(self, partner_ids=None):
+        """Return the query for the items open at the end of the snapshot's date.
+
+        An item is open with its balance less the matches made up to that day
+        (`max_date`) with other posted items. That is what is open now, plus what was
+        matched later, plus what is matched with an entry that is not posted (resetting
+        a payment to draft keeps its matches): few rows to read for any recent day.
+
+        :param partner_ids: ids of `res.partner` to restrict to, contacts included
+        :return: the query; columns `id`, `move_id`, `partner_id`, `date`,
+            `date_maturity`, `currency_id`, `status`, `promise_amount`, `residual`
+            (company currency) and `residual_currency` (of the item)
+        :rtype: SQL
+        """
+        accounts = tuple(self._get_accounts().ids) or (0,)
+        partner_filter = SQL()
+        if partner_ids is not None:
+            partner_filter = SQL(
+                "AND line.partner_id IN %s", tuple(partner_ids) or (0,)
+            )
+        columns = SQL(
+            """
+            line.id, line.move_id, line.partner_id, line.date, line.date_maturity,
+            line.currency_id, line.collections_status AS status,
+            line.collections_promise_amount AS promise_amount
+            """
+        )
+        where = SQL(
+            """
+                line.account_id IN %(accounts)s
+            AND line.company_id = %(company)s
+            AND line.parent_state = 'posted'
+            AND line.date <= %(date)s
+            %(partner_filter)s
+            """,
+            accounts=accounts,
+            company=self.company_id.id,
+            date=self.date,
+            partner_filter=partner_filter,
+        )
+        return SQL(
+            """
+            WITH uncounted AS (
+                SELECT line_id, SUM(amount) AS amount,
+                       SUM(amount_currency) AS amount_currency
+                  FROM (%(uncounted)s) AS side
+              GROUP BY line_id
+            )
+            SELECT %(columns)s,
+                   line.amount_residual + COALESCE(uncounted.amount, 0) AS residual,
+                   line.amount_residual_currency
+                       + COALESCE(uncounted.amount_currency, 0) AS residual_currency
+              FROM account_move_line line
+         LEFT JOIN uncounted ON uncounted.line_id = line.id
+             WHERE line.reconciled IS NOT TRUE AND %(where)s
+               AND (
+                    line.amount_residual + COALESCE(uncounted.amount, 0) <> 0
+                    OR line.amount_residual_currency
+                     + COALESCE(uncounted.amount_currency, 0) <> 0
+               )
+         UNION ALL
+            SELECT %(columns)s, uncounted.amount, uncounted.amount_currency
+              FROM uncounted
+              JOIN account_move_line line ON line.id = uncounted.line_id
+             WHERE line.reconciled IS TRUE AND %(where)s
+               AND (uncounted.amount <> 0 OR uncounted.amount_currency <> 0)
+            """,
+            uncounted=self._get_uncounted_matches_sql(accounts),
+            columns=columns,
+            where=where,
+        )
+
+    def _get_uncounted_matches_sql(self, accounts):
+        """Return the query for the matches that do not count on the snapshot's date."""
+        family = tuple(self._get_branch_family().ids)
+        date = self.date
+        return SQL(
+            """
+            SELECT partial.debit_move_id AS line_id, partial.amount,
+                   partial.debit_amount_currency AS amount_currency
+              FROM account_partial_reconcile partial
+             WHERE partial.max_date > %(date)s AND partial.company_id IN %(family)s
+         UNION ALL
+            SELECT partial.credit_move_id, -partial.amount,
+                   -partial.credit_amount_currency
+              FROM account_partial_reconcile partial
+             WHERE partial.max_date > %(date)s AND partial.company_id IN %(family)s
+         UNION ALL
+            SELECT partial.debit_move_id, partial.amount, partial.debit_amount_currency
+              FROM account_move_line other
+              JOIN account_partial_reconcile partial
+                ON partial.credit_move_id = other.id
+             WHERE other.parent_state <> 'posted' AND other.matching_number IS NOT NULL
+               AND other.account_id IN %(accounts)s AND partial.max_date <= %(date)s
+         UNION ALL
+            SELECT partial.credit_move_id, -partial.amount,
+                   -partial.credit_amount_currency
+              FROM account_move_line other
+              JOIN account_partial_reconcile partial
+                ON partial.debit_move_id = other.id
+             WHERE other.parent_state <> 'posted' AND other.matching_number IS NOT NULL
+               AND other.account_id IN %(accounts)s AND partial.max_date <= %(date)s
+            """,
+            date=date,
+            family=family,
+            accounts=accounts,
+        )
+
+    def _get_branch_family(self):
+        """Return the companies whose items can be matched with those of the company."""
+        root = self.company_id.sudo().root_id
+        return self.env["res.company"].sudo().search([("id", "child_of", root.ids)])
+
+    def _get_age_date_sql(self):
+        """Return the date that an item is aged by; aliases `item` and `move`."""
+        return {
+            "due_date": SQL("COALESCE(item.date_maturity, item.date)"),
+            "invoice_date": SQL("COALESCE(move.invoice_date, item.date)"),
+            "accounting_date": SQL("item.date"),
+        }[self.date_basis]
+
+    def _get_move_join_sql(self):
+        """Return the join with the journal entries, where the dates need it."""
+        if self.date_basis != "invoice_date":
+            return SQL()
+        return SQL("LEFT JOIN account_move move ON move.id = item.move_id")
+
+    def _get_aged_items_sql(self, partner_ids=None):
+        """Return the open items with commercial partner and dates.
+
+        Columns besides those of the open items: `customer_id`, `age_date`, `due_date`,
+        `is_debit`, and `is_real`, which is false for lines that have nothing left in
+        their own currency but wait for an exchange difference entry.
+        """
+        scope = SQL()
+        if self.pool_id or self.partner_id:
+            scope = SQL(
+                """
+                JOIN collections_aging_snapshot_scope_rel scope
+                  ON scope.snapshot_id = %s
+                 AND scope.partner_id = partner.commercial_partner_id
+                """,
+                self.id,
+            )
+        return SQL(
+            """
+            SELECT item.*,
+                   partner.commercial_partner_id AS customer_id,
+                   %(age_date)s AS age_date,
+                   COALESCE(item.date_maturity, item.date) AS due_date,
+                   item.residual_currency <> 0 AS is_real,
+                   item.residual > 0
+                       OR (item.residual = 0 AND item.residual_currency > 0) AS is_debit
+              FROM (%(items)s) AS item
+         LEFT JOIN res_partner partner ON partner.id = item.partner_id
+            %(scope)s
+            %(move_join)s
+            """,
+            age_date=self._get_age_date_sql(),
+            items=self._get_open_items_sql(partner_ids),
+            scope=scope,
+            move_join=self._get_move_join_sql(),
+        )
+
+    def _get_period_condition_sql(self, period, column):
+        """Return the condition that a date lies in a period."""
+        conditions = [SQL("TRUE")]
+        if period["date_from"]:
+            conditions.append(SQL("%s >= %s", column, period["date_from"]))
+        if period["date_to"]:
+            conditions.append(SQL("%s <= %s", column, period["date_to"]))
+        return SQL(" AND ").join(conditions)
+
+    def _get_indicator_sql(self, ranges):
+        """Return the indicator of the period of the oldest overdue item."""
+        indicators = {
+            period.id: period.indicator for period in self.definition_id.period_ids
+        }
+        column = SQL("total.oldest_overdue_date")
+        cases = [
+            SQL(
+                "WHEN %s THEN %s",
+                self._get_period_condition_sql(period, column),
+                indicators[period["id"]],
+            )
+            for period in ranges
+        ]
+        return SQL(
+            "CASE WHEN %s IS NULL THEN 'none' %s END", column, SQL(" ").join(cases)
+        )
+
+    def _get_customer_totals_sql(self, ranges, partner_ids=None):
+        """Return the query that adds the open items up per customer."""
+        age_date = SQL("item.age_date")
+        overdue = SQL(
+            "item.is_real AND item.is_debit AND item.due_date < %s", self.date
+        )
+        amounts = SQL(", ").join(
+            SQL(
+                "COALESCE(SUM(item.residual) FILTER (WHERE %s), 0) AS %s",
+                self._get_period_condition_sql(period, age_date),
+                SQL.identifier(period["column"]),
+            )
+            for period in ranges
+        )
+        return SQL(
+            """
+            SELECT item.customer_id AS partner_id,
+                   SUM(item.residual) AS amount_due,
+                   COALESCE(SUM(item.residual) FILTER (WHERE %(overdue)s), 0)
+                       AS amount_overdue,
+                   COALESCE(SUM(item.residual) FILTER (WHERE item.residual < 0), 0)
+                       AS amount_credit,
+                   MIN(item.due_date) FILTER (WHERE %(overdue)s) AS oldest_overdue_date,
+                   MIN(item.due_date) FILTER (WHERE item.is_real AND item.is_debit)
+                       AS oldest_due_date,
+                   COUNT(*) FILTER (WHERE item.is_real) AS open_item_count,
+                   COUNT(*) FILTER (WHERE item.is_real AND item.status = 'disputed')
+                       AS disputed_count,
+                   COALESCE(
+                       SUM(item.residual) FILTER (WHERE item.status = 'disputed'), 0
+                   )
+                       AS amount_disputed,
+                   COALESCE(
+                       SUM(%(promised)s) FILTER (WHERE item.status = 'promised'), 0
+                   )
+                       AS amount_promised,
+                   %(amounts)s
+              FROM (%(items)s) AS item
+          GROUP BY item.customer_id
+            """,
+            overdue=overdue,
+            promised=self._get_promised_sql(),
+            amounts=amounts,
+            items=self._get_aged_items_sql(partner_ids),
+        )
+
+    def _get_promised_sql(self):
+        """Return what is promised of an item, in company currency.
+
+        A promise is given in the currency of the item; without an amount it is for all
+        that is open, and it is never for more.
+        """
+        decimals = self.company_id.currency_id.decimal_places
+        return SQL(
+            """
+            CASE WHEN COALESCE(item.promise_amount, 0) = 0
+                   OR item.promise_amount >= item.residual_currency
+                 THEN item.residual
+                 ELSE ROUND(
+                    item.residual * item.promise_amount / item.residual_currency, %s
+                 )
+             END
+            """,
+            decimals,
+        )
+
+    def _get_zero_customers_sql(self):
+        """Return the query for the customers of the scope, open items or not."""
+        if self.pool_id or self.partner_id:
+            return SQL(
+                "SELECT partner_id FROM collections_aging_snapshot_scope_rel "
+                "WHERE snapshot_id = %s",
+                self.id,
+            )
+        return SQL(
+            """
+            SELECT partner.id AS partner_id
+              FROM res_partner partner
+             WHERE partner.commercial_partner_id = partner.id
+               AND partner.active AND partner.customer_rank > 0
+               AND (partner.company_id IS NULL OR partner.company_id IN %s)
+            """,
+            tuple(self.company_id.sudo().parent_ids.ids),
+        )
+
+    def _get_insert_sql(self, ranges, columns, source, is_current):
+        Partner = self.env["res.partner"].with_company(self.company_id)
+        unused = [name for name in PERIOD_COLUMNS if name not in columns]
+        return SQL(
+            """
+            INSERT INTO collections_aging_balance (
+                snapshot_id, definition_id, company_id, currency_id, date, partner_id,
+                is_current, amount_due, amount_overdue, amount_credit, indicator,
+                days_overdue, oldest_due_date, open_item_count, disputed_count,
+                amount_disputed, amount_promised, credit_limit, credit_remaining,
+                last_payment_date, last_payment_amount, %(columns)s
+            )
+            SELECT %(snapshot)s, %(definition)s, %(company)s, %(currency)s, %(date)s,
+                   total.partner_id, %(is_current)s,
+                   total.amount_due, total.amount_overdue, total.amount_credit,
+                   %(indicator)s,
+                   COALESCE(%(date)s::date - total.oldest_overdue_date, 0),
+                   total.oldest_due_date, total.open_item_count, total.disputed_count,
+                   total.amount_disputed, total.amount_promised,
+                   COALESCE(credit.credit_limit, 0),
+                   CASE WHEN credit.credit_limit > 0
+                        THEN credit.credit_limit - total.amount_due
+                    END,
+                   payment.date, payment.amount,
+                   %(amounts)s
+              FROM (%(source)s) AS total
+         LEFT JOIN res_partner customer ON customer.id = total.partner_id
+         LEFT JOIN LATERAL (
+                   SELECT (%(credit_limit)s)::numeric AS credit_limit
+                    WHERE customer.id IS NOT NULL
+                   ) credit ON TRUE
+         LEFT JOIN LATERAL (%(last_payment)s) payment ON TRUE
+            """,
+            columns=SQL(", ").join(map(SQL.identifier, columns + unused)),
+            snapshot=self.id,
+            definition=self.definition_id.id,
+            company=self.company_id.id,
+            currency=self.company_id.currency_id.id,
+            date=self.date,
+            is_current=is_current,
+            indicator=self._get_indicator_sql(ranges),
+            amounts=SQL(", ").join(
+                [SQL("total.%s", SQL.identifier(name)) for name in columns]
+                + [SQL("0") for _name in unused]
+            ),
+            source=source,
+            credit_limit=Partner._field_to_sql("customer", "credit_limit"),
+            last_payment=self._get_last_payment_sql(),
+        )
+
+    def _get_last_payment_sql(self):
+        """Return the latest payment of a customer up to the date; alias `total`."""
+        return SQL(
+            """
+            SELECT pay.date, pay.amount_company_currency_signed AS amount
+              FROM res_partner payer
+              JOIN account_payment pay ON pay.partner_id = payer.id
+             WHERE payer.commercial_partner_id = total.partner_id
+               AND pay.payment_type = 'inbound' AND pay.partner_type = 'customer'
+               AND pay.state IN ('in_process', 'paid')
+               AND pay.company_id = %s AND pay.date <= %s
+          ORDER BY pay.date DESC, pay.id DESC
+             LIMIT 1
+            """,
+            self.company_id.id,
+            self.date,
+        )
+
+    def _get_scope_condition_sql(self, column):
+        """Return the condition that a customer belongs to the scope of the run."""
+        if not self._is_partial():
+            return SQL("TRUE")
+        return SQL(
+            "%s IN (SELECT partner_id FROM collections_aging_snapshot_scope_rel "
+            "WHERE snapshot_id = %s)",
+            column,
+            self.id,
+        )
+
+    # === TIE-OUT === #
+
+    def _get_ledger_total(self):
+        """Return the balance of the receivable accounts on the snapshot's date.
+
+        Added up from the journal items alone: it does not look at matching, and so
+        proves the aged amounts.
+        """
+        where = SQL("TRUE")
+        if self._is_partial():
+            where = SQL(
+                "line.partner_id IN (SELECT id FROM res_partner WHERE %s)",
+                self._get_scope_condition_sql(SQL("commercial_partner_id")),
+            )
+        [(total,)] = self.env.execute_query(
+            SQL(
+                """
+                SELECT COALESCE(SUM(line.balance), 0)
+                  FROM account_move_line line
+                 WHERE line.account_id IN (
+                           SELECT id FROM account_account
+                            WHERE account_type = 'asset_receivable'
+                       )
+                   AND line.company_id = %(company)s
+                   AND line.parent_state = 'posted'
+                   AND line.date <= %(date)s
+                   AND %(where)s
+                """,
+                company=self.company_id.id,
+                date=self.date,
+                where=where,
+            )
+        )
+        return total
+
+    def _get_matched_elsewhere(self):
+        """Return by how much matches with other branches move the amount due.
+
+        An invoice of one branch can be paid in another one. It is closed then, while
+        the ledger of each of the two companies alone still shows its half.
+        """
+        [(amount,)] = self.env.execute_query(
+            SQL(
+                """
+                SELECT COALESCE(SUM(
+                           CASE WHEN debit.company_id = %(company)s THEN -partial.amount
+                                ELSE partial.amount END
+                       ), 0)
+                  FROM account_partial_reconcile partial
+                  JOIN account_move_line debit ON debit.id = partial.debit_move_id
+                  JOIN account_move_line credit ON credit.id = partial.credit_move_id
+             LEFT JOIN res_partner partner ON partner.id = CASE
+                           WHEN debit.company_id = %(company)s THEN debit.partner_id
+                           ELSE credit.partner_id END
+                 WHERE partial.max_date <= %(date)s
+                   AND debit.company_id <> credit.company_id
+                   AND %(company)s IN (debit.company_id, credit.company_id)
+                   AND debit.account_id IN %(accounts)s
+                   AND debit.parent_state = 'posted' AND credit.parent_state = 'posted'
+                   AND %(scope)s
+                """,
+                company=self.company_id.id,
+                date=self.date,
+                accounts=tuple(self._get_accounts().ids) or (0,),
+                scope=self._get_scope_condition_sql(
+                    SQL("partner.commercial_partner_id")
+                ),
+            )
+        )
+        return amount
