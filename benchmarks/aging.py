@@ -1,8 +1,9 @@
 """The aging snapshot against plain SQL, and against the OCA aged partner balance.
 
-Plain SQL is the floor: a handwritten statement that adds up the same totals per customer
-and inserts as many rows into the same table, and one for the ledger's total. The OCA
-report is `account_financial_report`, computed without rendering, on the same database.
+Plain SQL is the floor: a handwritten statement that adds up the same totals per
+customer and inserts as many rows into the same table, and one for the ledger's total.
+The OCA report is `account_financial_report`, computed without rendering, on the same
+database.
 """
 
 from contextlib import closing, contextmanager, nullcontext
@@ -19,8 +20,10 @@ PEER_LIMIT_PAST = AtLeast(25)
 GROWTH_LIMIT = AtMost(1.5)
 # What takes longer than this is run once.
 PATIENCE_SECONDS = 10
-# A single statement that takes longer is stopped, and the books of that size are given up.
+# A single statement that takes longer is stopped, and books of that size are given up.
 STATEMENT_SECONDS = 300
+
+PEER_INDEX = "account_move_line_account_id_partner_id_index"
 
 DEFINITION = "Benchmark"
 PERIODS = [
@@ -108,7 +111,7 @@ class AgingBench:
         :return: the costs of our runs by label
         """
         self._prepare_definition()
-        # The peer brings an index on journal items. We do without it first, then with it.
+        # The peer brings an index on journal items. We run without it, then with it.
         self._drop_peer_index()
         ours = {}
         for label, date in self.dates.items():
@@ -162,7 +165,7 @@ class AgingBench:
             yesterday = fields.Date.subtract(date, days=1)
             self._create_snapshot(env, yesterday).action_run()
         floor = Floor(self._create_snapshot(env, date))
-        # We switch it off, too: compiling such a statement takes longer than running it.
+        # As ours does: compiling such a statement takes longer than running it.
         env.cr.execute("SET LOCAL jit = off")
         with self._explained(env, f"plain SQL {date}", explain), measured(env) as cost:
             if daily:
@@ -272,14 +275,12 @@ class AgingBench:
 
     def _drop_peer_index(self):
         with self.registry.cursor() as cr:
-            cr.execute(
-                "DROP INDEX IF EXISTS account_move_line_account_id_partner_id_index"
-            )
+            cr.execute(f"DROP INDEX IF EXISTS {PEER_INDEX}")
 
     def _create_peer_index(self):
         with self.registry.cursor() as cr:
             cr.execute(
-                "CREATE INDEX IF NOT EXISTS account_move_line_account_id_partner_id_index "
+                f"CREATE INDEX IF NOT EXISTS {PEER_INDEX} "
                 "ON account_move_line (account_id, partner_id)"
             )
 
@@ -399,13 +400,15 @@ class Floor:
         return SQL(
             """
             INSERT INTO collections_aging_balance (
-                   snapshot_id, definition_id, company_id, currency_id, date, is_current,
-                   partner_id, amount_due, amount_overdue, amount_credit, indicator,
-                   days_overdue, oldest_due_date, open_item_count, disputed_count,
-                   amount_disputed, amount_promised, credit_limit, %(used)s, %(unused)s)
+                   snapshot_id, definition_id, company_id, currency_id, date,
+                   is_current, partner_id, amount_due, amount_overdue, amount_credit,
+                   indicator, days_overdue, oldest_due_date, open_item_count,
+                   disputed_count, amount_disputed, amount_promised, credit_limit,
+                   %(used)s, %(unused)s)
             SELECT %(snapshot)s, %(definition)s, %(company)s, %(currency)s, %(date)s,
-                   %(is_current)s, partner_id, amount_due, amount_overdue, amount_credit,
-                   %(indicator)s, COALESCE(%(date)s::date - oldest_overdue, 0), oldest_due,
+                   %(is_current)s, partner_id, amount_due, amount_overdue,
+                   amount_credit, %(indicator)s,
+                   COALESCE(%(date)s::date - oldest_overdue, 0), oldest_due,
                    open_item_count, 0, 0, 0, 0, %(used)s, %(zeros)s
               FROM (SELECT p.commercial_partner_id AS partner_id,
                            SUM(residual) AS amount_due,
@@ -417,8 +420,8 @@ class Floor:
                            MIN(due) FILTER (WHERE residual > 0
                                AND residual_currency <> 0 AND due < %(date)s)
                            AS oldest_overdue,
-                           MIN(due) FILTER (WHERE residual > 0 AND residual_currency <> 0)
-                           AS oldest_due,
+                           MIN(due) FILTER (WHERE residual > 0
+                               AND residual_currency <> 0) AS oldest_due,
                            COUNT(*) FILTER (WHERE residual_currency <> 0)
                            AS open_item_count,
                            %(amounts)s
@@ -456,10 +459,12 @@ class Floor:
                 SELECT line_id, SUM(amount) AS amount, SUM(currency) AS currency
                   FROM (SELECT debit_move_id AS line_id, amount,
                                debit_amount_currency AS currency
-                          FROM account_partial_reconcile WHERE max_date > %(date)s
+                          FROM account_partial_reconcile
+                         WHERE max_date > %(date)s
                          UNION ALL
                         SELECT credit_move_id, -amount, -credit_amount_currency
-                          FROM account_partial_reconcile WHERE max_date > %(date)s) sides
+                          FROM account_partial_reconcile
+                         WHERE max_date > %(date)s) sides
                  GROUP BY line_id
             )
             SELECT l.partner_id, COALESCE(l.date_maturity, l.date) AS due,

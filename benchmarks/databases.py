@@ -221,7 +221,7 @@ class Databases:
 
 @contextmanager
 def _autocommit(name):
-    """Provide a cursor outside any transaction: VACUUM and CREATE DATABASE want that."""
+    """Provide a cursor outside any transaction, for VACUUM and CREATE DATABASE."""
     _name, parameters = sql_db.connection_info_for(name)
     with closing(psycopg2.connect(**parameters)) as connection:
         connection.autocommit = True

@@ -14,7 +14,7 @@ VERSION = "1"
 SEED = 0.19
 YEARS_IN_DAYS = 3 * 365
 ITEMS_PER_CUSTOMER = 25
-# Of each item: what comes with it (credit notes, payments, exchange differences) adds up to
+# What comes with the invoices (credit notes, payments, exchange differences) adds up to
 # nearly the rest, and unapplied payments fill the gap to the size asked for.
 INVOICES_PER_ITEM = 0.512
 CURRENCIES = {"EUR": 0.92, "GBP": 0.79}
@@ -153,7 +153,8 @@ class Books:
             SELECT n, %(partner_base)s + n AS partner_id,
                    CASE WHEN mod(n, 3) = 0
                         THEN %(partner_base)s + %(customers)s + n / 3 END AS contact_id,
-                   CASE WHEN mod(n, 25) = 3 THEN %(eur)s WHEN mod(n, 50) = 14 THEN %(gbp)s
+                   CASE WHEN mod(n, 25) = 3 THEN %(eur)s
+                        WHEN mod(n, 50) = 14 THEN %(gbp)s
                         ELSE %(currency)s END AS currency_id,
                    'Customer ' || to_char(n, 'FM000000') AS name
               FROM generate_series(1, %(customers)s) n
@@ -167,16 +168,17 @@ class Books:
                    message_bounce, autopost_bills, credit_limit,
                    create_uid, create_date, write_uid, write_date)
             SELECT partner_id, name, name, NULL::int, TRUE, partner_id, name,
-                   'customer' || n || '@example.com', 'en_US', 'contact', 0, TRUE, TRUE, 1,
-                   0, 0, 'ask',
+                   'customer' || n || '@example.com', 'en_US', 'contact', 0, TRUE, TRUE,
+                   1, 0, 0, 'ask',
                    CASE WHEN mod(n, 3) = 1
                         THEN jsonb_build_object(%(company)s::text, 10000) END,
                    1, now(), 1, now()
               FROM bench_customer
              UNION ALL
-            SELECT contact_id, 'Accounts Payable', name || ', Accounts Payable', partner_id,
-                   FALSE, partner_id, name, 'payable' || n || '@example.com', 'en_US',
-                   'contact', 0, TRUE, TRUE, 1, 0, 0, 'ask', NULL, 1, now(), 1, now()
+            SELECT contact_id, 'Accounts Payable', name || ', Accounts Payable',
+                   partner_id, FALSE, partner_id, name,
+                   'payable' || n || '@example.com', 'en_US', 'contact', 0, TRUE,
+                   TRUE, 1, 0, 0, 'ask', NULL, 1, now(), 1, now()
               FROM bench_customer
              WHERE contact_id IS NOT NULL
             """
@@ -185,8 +187,8 @@ class Books:
     def _draw_invoices(self):
         """Draw the invoices and what becomes of each.
 
-        A few customers have many invoices, most have few. About every ninth invoice gets a
-        credit note, some of them over the whole amount. Nobody pays after today.
+        A few customers have many invoices, most have few. About every ninth invoice
+        gets a credit note, some over the whole amount. Nobody pays after today.
         """
         self._run(
             """
@@ -207,7 +209,8 @@ class Books:
                 SELECT d.*, c.currency_id,
                        greatest(d.date, d.date + d.term - 10 + floor(d.delay * 50)::int)
                        AS payday,
-                       least(%(today)s, d.date + floor(d.share * 20)::int) AS credit_date,
+                       least(%(today)s, d.date + floor(d.share * 20)::int)
+                       AS credit_date,
                        CASE WHEN d.credit < 0.03 THEN d.amount
                             WHEN d.credit < 0.11
                             THEN round(d.amount * (0.1 + 0.4 * d.share)::numeric, 2)
@@ -224,11 +227,12 @@ class Books:
             ), credit AS (
                 SELECT *,
                        credit_amount > 0 AND (paid = 'full'
-                           OR (share < 0.4 AND credit_amount < amount)) AS credit_matched
+                           OR (share < 0.4 AND credit_amount < amount))
+                       AS credit_matched
                   FROM fate
             )
-            SELECT i.n, i.customer, i.currency_id, i.date, i.date + i.term AS due, i.paid,
-                   i.amount, round(i.amount / r.rate, 2) AS balance, r.rate,
+            SELECT i.n, i.customer, i.currency_id, i.date, i.date + i.term AS due,
+                   i.paid, i.amount, round(i.amount / r.rate, 2) AS balance, r.rate,
                    i.credit_amount, i.credit_date, i.credit_matched, i.pair,
                    round(i.credit_amount / cr.rate, 2) AS credit_balance,
                    greatest(i.payday, CASE WHEN i.credit_matched THEN i.credit_date END)
@@ -252,16 +256,16 @@ class Books:
         """Draw which credit note or payment settles what, and the exchange differences.
 
         Every fourth pair of neighbouring invoices of a customer is paid by one payment.
-        The two sides of a settlement have different book values in another currency; the
-        difference is an entry at the end of the month, as in Odoo.
+        The two sides of a settlement have different book values in another currency;
+        the difference is an entry at the end of the month, as in Odoo.
         """
         self._run(
             """
             CREATE TEMP TABLE bench_share ON COMMIT DROP AS
             WITH placed AS (
                 SELECT n, customer, currency_id, paid, payday, pay_amount, pair,
-                       row_number() OVER (PARTITION BY customer, paid ORDER BY payday, n) - 1
-                       AS place
+                       row_number() OVER (
+                           PARTITION BY customer, paid ORDER BY payday, n) - 1 AS place
                   FROM bench_invoice
                  WHERE pay_amount > 0
             ), led AS (
@@ -271,14 +275,14 @@ class Books:
                 WINDOW leader AS (PARTITION BY customer, paid, place / 2 ORDER BY place)
             ), grouped AS (
                 SELECT n, customer, currency_id, payday, pay_amount,
-                       CASE WHEN paid = 'full' AND leader_pair < 0.25 THEN leader ELSE n END
-                       AS payment
+                       CASE WHEN paid = 'full' AND leader_pair < 0.25
+                            THEN leader ELSE n END AS payment
                   FROM led
             ), dated AS (
                 SELECT *, max(payday) OVER (PARTITION BY payment) AS date FROM grouped
             )
-            SELECT d.n, d.customer, d.currency_id, d.payment, d.date, d.pay_amount AS amount,
-                   round(d.pay_amount / r.rate, 2) AS balance
+            SELECT d.n, d.customer, d.currency_id, d.payment, d.date,
+                   d.pay_amount AS amount, round(d.pay_amount / r.rate, 2) AS balance
               FROM dated d
               JOIN bench_rate r ON r.currency_id = d.currency_id
                AND r.month = date_trunc('month', d.date)
@@ -297,7 +301,8 @@ class Books:
             ), side AS (
                 SELECT i.n, 'refund' AS kind, i.n AS key, i.credit_amount AS amount,
                        i.credit_date AS date, c.value AS invoice_value,
-                       i.credit_balance AS other_value, coalesce(s.payment, i.n) AS component
+                       i.credit_balance AS other_value,
+                       coalesce(s.payment, i.n) AS component
                   FROM bench_invoice i
                   JOIN credit c ON c.n = i.n
                   LEFT JOIN bench_share s ON s.n = i.n
@@ -338,8 +343,8 @@ class Books:
               FROM bench_invoice
              WHERE credit_amount > 0
              UNION ALL
-            SELECT 'payment', payment, min(customer), min(currency_id), min(date), min(date),
-                   -sum(amount), -sum(balance)
+            SELECT 'payment', payment, min(customer), min(currency_id), min(date),
+                   min(date), -sum(amount), -sum(balance)
               FROM bench_share
              GROUP BY payment
              UNION ALL
@@ -372,12 +377,14 @@ class Books:
                   FROM bench_item i
                   JOIN kinds k ON k.kind = i.kind
             ), numbered AS (
-                SELECT *, row_number() OVER (PARTITION BY prefix ORDER BY place) AS number
+                SELECT *,
+                       row_number() OVER (PARTITION BY prefix ORDER BY place) AS number
                   FROM ordered
             )
             SELECT m.kind, m.key, m.date, m.due, m.currency_id, m.amount, m.balance,
                    m.move_type, m.journal_id, m.prefix, m.number,
-                   m.prefix || CASE WHEN m.number < 100000 THEN to_char(m.number, 'FM00000')
+                   m.prefix || CASE WHEN m.number < 100000
+                                    THEN to_char(m.number, 'FM00000')
                                     ELSE m.number::text END AS name,
                    c.partner_id AS commercial_id,
                    CASE WHEN mod(m.key, 3) = 0 AND m.kind IN ('invoice', 'payment')
@@ -428,7 +435,8 @@ class Books:
             CREATE TEMP TABLE bench_partial ON COMMIT DROP AS
             WITH side AS (
                 SELECT s.*, i.line_id AS invoice_line, o.line_id AS other_line,
-                       x.line_id AS exchange_line, x.id AS exchange_move_id, i.currency_id
+                       x.line_id AS exchange_line, x.id AS exchange_move_id,
+                       i.currency_id
                   FROM bench_settlement s
                   JOIN bench_move i ON i.kind = 'invoice' AND i.key = s.n
                   JOIN bench_move o ON o.kind = s.kind AND o.key = s.key
@@ -439,14 +447,15 @@ class Books:
                   FROM side
                  UNION ALL
                 SELECT component,
-                       CASE WHEN difference > 0 THEN exchange_line ELSE invoice_line END,
+                       CASE WHEN difference > 0
+                            THEN exchange_line ELSE invoice_line END,
                        CASE WHEN difference > 0 THEN other_line ELSE exchange_line END,
                        abs(difference), 0, exchange_date, NULL, currency_id
                   FROM side
                  WHERE exchange_line IS NOT NULL
             )
-            SELECT %(partial_base)s + row_number() OVER (ORDER BY date, debit_id, credit_id)
-                   AS id, *
+            SELECT %(partial_base)s
+                   + row_number() OVER (ORDER BY date, debit_id, credit_id) AS id, *
               FROM both_kinds
             """
         )
@@ -493,13 +502,14 @@ class Books:
     def _write_moves(self):
         self._run(
             """
-            INSERT INTO account_move (id, name, sequence_prefix, sequence_number, ref, date,
-                   state, posted_before, checked, auto_post, move_type, journal_id,
-                   company_id, currency_id, invoice_currency_rate, partner_id,
+            INSERT INTO account_move (id, name, sequence_prefix, sequence_number, ref,
+                   date, state, posted_before, checked, auto_post, move_type,
+                   journal_id, company_id, currency_id, invoice_currency_rate,
+                   partner_id,
                    commercial_partner_id, partner_shipping_id,
                    invoice_partner_display_name, invoice_user_id, invoice_date,
-                   invoice_date_due, payment_reference, payment_state, origin_payment_id,
-                   always_tax_exigible, is_manually_modified,
+                   invoice_date_due, payment_reference, payment_state,
+                   origin_payment_id, always_tax_exigible, is_manually_modified,
                    amount_untaxed, amount_tax, amount_total, amount_residual,
                    amount_untaxed_signed, amount_tax_signed, amount_total_signed,
                    amount_residual_signed, amount_untaxed_in_currency_signed,
@@ -545,12 +555,13 @@ class Books:
         """Write the receivable line (side 1) and its counterpart (side -1)."""
         self._run(
             """
-            INSERT INTO account_move_line (id, move_id, move_name, parent_state, journal_id,
-                   company_id, company_currency_id, currency_id, account_id, partner_id,
-                   payment_id, date, invoice_date, date_maturity, name, ref, sequence,
-                   display_type, quantity, price_unit, price_subtotal, price_total, discount,
-                   deductible_amount, balance, debit, credit, amount_currency,
-                   amount_residual, amount_residual_currency, reconciled,
+            INSERT INTO account_move_line (id, move_id, move_name, parent_state,
+                   journal_id, company_id, company_currency_id, currency_id, account_id,
+                   partner_id, payment_id, date, invoice_date, date_maturity, name, ref,
+                   sequence, display_type, quantity, price_unit, price_subtotal,
+                   price_total, discount, deductible_amount, balance, debit, credit,
+                   amount_currency, amount_residual, amount_residual_currency,
+                   reconciled,
                    full_reconcile_id, matching_number,
                    discount_balance, discount_amount_currency, no_followup,
                    create_uid, create_date, write_uid, write_date)
@@ -559,15 +570,19 @@ class Books:
                    %(company)s, %(currency)s, m.currency_id,
                    CASE WHEN l.is_receivable THEN %(receivable)s
                         WHEN m.kind = 'payment' THEN %(outstanding)s
-                        WHEN m.kind = 'exchange' AND m.balance > 0 THEN %(exchange_gain)s
+                        WHEN m.kind = 'exchange' AND m.balance > 0
+                        THEN %(exchange_gain)s
                         WHEN m.kind = 'exchange' THEN %(exchange_loss)s
                         ELSE %(income)s END,
-                   CASE WHEN m.kind = 'payment' THEN m.contact_id ELSE m.commercial_id END,
+                   CASE WHEN m.kind = 'payment'
+                        THEN m.contact_id ELSE m.commercial_id END,
                    m.payment_id, m.date, CASE WHEN d.is_document THEN m.date END,
                    CASE WHEN NOT d.is_document OR l.is_receivable THEN m.due END,
                    CASE WHEN m.kind = 'payment' THEN 'Manual Payment'
-                        WHEN m.kind = 'exchange' THEN 'Currency exchange rate difference'
-                        WHEN d.is_document AND NOT l.is_receivable THEN 'Goods and services'
+                        WHEN m.kind = 'exchange'
+                        THEN 'Currency exchange rate difference'
+                        WHEN d.is_document AND NOT l.is_receivable
+                        THEN 'Goods and services'
                         WHEN m.kind = 'invoice' THEN m.name END,
                    CASE WHEN m.kind = 'payment' THEN p.name END,
                    CASE WHEN d.is_document AND l.is_receivable THEN 12000
@@ -614,8 +629,8 @@ class Books:
     def _write_payments(self):
         self._run(
             """
-            INSERT INTO account_payment (id, name, date, memo, state, move_id, company_id,
-                   journal_id, partner_id, currency_id, amount,
+            INSERT INTO account_payment (id, name, date, memo, state, move_id,
+                   company_id, journal_id, partner_id, currency_id, amount,
                    amount_company_currency_signed, payment_type, partner_type,
                    payment_method_id, payment_method_line_id, destination_account_id,
                    outstanding_account_id, is_reconciled, is_matched, is_sent,
@@ -624,8 +639,8 @@ class Books:
                    CASE WHEN c.full_id IS NULL THEN 'in_process' ELSE 'paid' END, m.id,
                    %(company)s, m.journal_id, m.contact_id, m.currency_id, -m.amount,
                    -m.balance, 'inbound', 'customer', %(method)s, %(method_line)s,
-                   %(receivable)s, %(outstanding)s, o.component IS NOT NULL, FALSE, FALSE,
-                   1, now(), 1, now()
+                   %(receivable)s, %(outstanding)s, o.component IS NOT NULL, FALSE,
+                   FALSE, 1, now(), 1, now()
               FROM bench_move m
               JOIN bench_open o ON o.line_id = m.line_id
               LEFT JOIN bench_component c ON c.component = o.component
@@ -657,9 +672,10 @@ class Books:
         )
         self._run(
             """
-            INSERT INTO account_partial_reconcile (id, debit_move_id, credit_move_id, amount,
-                   debit_amount_currency, credit_amount_currency, debit_currency_id,
-                   credit_currency_id, max_date, company_id, full_reconcile_id,
+            INSERT INTO account_partial_reconcile (id, debit_move_id, credit_move_id,
+                   amount, debit_amount_currency, credit_amount_currency,
+                   debit_currency_id, credit_currency_id, max_date, company_id,
+                   full_reconcile_id,
                    exchange_move_id, create_uid, create_date, write_uid, write_date)
             SELECT p.id, p.debit_id, p.credit_id, p.value, p.amount, p.amount,
                    p.currency_id, p.currency_id, p.date, %(company)s, c.full_id,
@@ -673,7 +689,7 @@ class Books:
     # === TABLES === #
 
     def _drop_indexes_and_keys(self):
-        """Drop secondary indexes and foreign keys; return the statements that undo it."""
+        """Drop secondary indexes and foreign keys; return what makes them again."""
         undo = []
         for table in BULK_TABLES:
             self._run(
@@ -710,7 +726,8 @@ class Books:
     def _advance_sequences(self):
         for table in ("res_partner", *BULK_TABLES[:-1]):
             self._run(
-                f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
+                f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) "
+                f"FROM {table}"
             )
 
     def _get_highest_id(self, table):
@@ -828,14 +845,16 @@ class Books:
             for record, value in zip(records, stored[name], strict=True):
                 if record[name] != value:
                     raise ValueError(
-                        f"Odoo computes {record[name]} for {name} of {record}, not {value}"
+                        f"Odoo computes {record[name]} for {name} of {record}, "
+                        f"not {value}"
                     )
 
     def _describe(self):
         self._run(
             """
             SELECT count(*) FILTER (WHERE l.reconciled),
-                   count(*) FILTER (WHERE NOT l.reconciled AND l.matching_number IS NOT NULL),
+                   count(*) FILTER (
+                       WHERE NOT l.reconciled AND l.matching_number IS NOT NULL),
                    count(*) FILTER (WHERE l.amount_residual < 0),
                    count(*) FILTER (WHERE m.move_type = 'out_refund'),
                    count(*) FILTER (WHERE l.currency_id != l.company_currency_id),
@@ -852,8 +871,9 @@ class Books:
         )
         return (
             f"{self.size:,} items of {customers:,} customers: "
-            f"{closed / self.size:.0%} closed, {partly / self.size:.1%} partly matched, "
-            f"{credits / self.size:.1%} open credits, {refunds / self.size:.1%} credit "
-            f"notes, {payments / self.size:.0%} payments, "
+            f"{closed / self.size:.0%} closed, {partly / self.size:.1%} partly "
+            f"matched, {credits / self.size:.1%} open credits, "
+            f"{refunds / self.size:.1%} credit notes, "
+            f"{payments / self.size:.0%} payments, "
             f"{foreign / self.size:.1%} in another currency"
         )

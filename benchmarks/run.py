@@ -66,8 +66,8 @@ def parse_arguments():
         "--peer-max",
         type=int,
         default=100_000,
-        help="largest book the peers are run on (default 100000; 1000000 takes long and "
-        "many GB of memory)",
+        help="largest book the peers are run on (default 100000; 1000000 takes long "
+        "and many GB of memory)",
     )
     parser.add_argument(
         "--explain",

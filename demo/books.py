@@ -22,6 +22,8 @@ FIRST_DAY = 425  # days before today
 LAST_DAY = 2
 SETTLED_LAST_DAY = 60  # customers who owe nothing bought nothing lately
 
+USUAL_RATE = 0.92  # of the second currency
+
 # Days between due date and payment. Customers not listed here never pay.
 HABITS = {
     "discount": (0, 12),
@@ -32,7 +34,7 @@ HABITS = {
     "partial": (5, 40),
     "settled": (-5, 10),
 }
-# Now and then one gets lost: a share of the items nobody pays.
+# Share of the items where they stop paying the invoice, without a word.
 LOST = {"usual": 0.18, "late": 0.18, "slow": 0.22}
 # Dearest product and largest quantity that the customers buy.
 SIZES = {"small": (700, 4), "medium": (2000, 4), "large": (6000, 5)}
@@ -254,7 +256,7 @@ class DemoBooks:
                     "currency_id": self.foreign_currency.id,
                     "company_id": self.company.root_id.id,
                     "name": date,
-                    "rate": round(0.92 + self.random.uniform(-0.03, 0.03), 4),
+                    "rate": round(USUAL_RATE + self.random.uniform(-0.03, 0.03), 4),
                 }
                 for date in dates
                 if date not in known
@@ -312,6 +314,9 @@ class DemoBooks:
 
     def _prepare_invoice_line_vals(self, partner, product_id, quantity):
         vals = {"product_id": product_id, "quantity": self.random.randint(1, quantity)}
+        if self._get_currency(partner) == self.foreign_currency:
+            price = self.products.browse(product_id).lst_price
+            vals["price_unit"] = 5 * round(price * USUAL_RATE / 5)
         if partner.country_id != self.company.country_id:
             vals["tax_ids"] = [Command.clear()]  # exports are not taxed
         return vals
@@ -400,12 +405,15 @@ class DemoBooks:
     def _plan_payments(self):
         """Yield the payments up to today, one for what a customer pays on one day."""
         by_day = defaultdict(lambda: self.env["account.move.line"])
+        lost = set()
         for name, (habit, _count, _size) in CUSTOMERS.items():
             if habit not in HABITS:
                 continue
             for line in self._get_open_lines(self.invoices[name]):
                 date = self._get_payment_date(line, habit)
-                if self.random.random() < LOST.get(habit, 0) or date > self.today:
+                if self.random.random() < LOST.get(habit, 0):
+                    lost.add(line.move_id)
+                if line.move_id in lost or date > self.today:
                     continue
                 if habit == "partial":
                     yield from self._plan_partial_payments(line, date)

@@ -879,6 +879,8 @@ class CollectionsAgingSnapshot(models.Model):
     def _remove_old(self, company):
         """Delete the snapshots that the company does not want to keep any longer."""
         days = company.collections_snapshot_retention_days
+        if not days:
+            return
         limit = fields.Date.subtract(fields.Date.context_today(self), days=days)
         old = self.search(
             [

@@ -165,10 +165,11 @@ def _get_future_end(line, start):
 def get_interval_start(interval, on_date):
     """Return the first day of the calendar unit a date lies in.
 
-    >>> get_interval_start("quarter", date(2024, 2, 29))
-    datetime.date(2024, 1, 1)
-    >>> get_interval_start("week", date(2024, 12, 31))
-    datetime.date(2024, 12, 30)
+    >>> from datetime import date
+    >>> print(get_interval_start("quarter", date(2024, 2, 29)))
+    2024-01-01
+    >>> print(get_interval_start("week", date(2024, 12, 31)))
+    2024-12-30
     """
     if interval == "week":
         return on_date - timedelta(on_date.weekday())

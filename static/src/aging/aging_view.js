@@ -37,6 +37,21 @@ function patchArch(arch, headings) {
     return patched;
 }
 
+/** A view that is come back to keeps what it showed, under the headings of now. */
+function patchState(state, fields) {
+    const patched = { ...state };
+    if (state?.metaData) {
+        patched.metaData = { ...state.metaData, fields };
+    }
+    if (state?.modelState?.config) {
+        patched.modelState = {
+            ...state.modelState,
+            config: { ...state.modelState.config, fields },
+        };
+    }
+    return state && patched;
+}
+
 function makeRenderer(Renderer) {
     return class AgingRenderer extends Component {
         static template = "credit_collections.AgingRenderer";
@@ -92,7 +107,7 @@ export function makeAgingView(view) {
             onWillStart(() => this.load());
         }
 
-        async load() {
+        async load(isRemount = false) {
             const context = { ...this.props.context };
             if (this.isPoolChosen) {
                 // The pool on screen decides, not what the action came with.
@@ -118,12 +133,7 @@ export function makeAgingView(view) {
                     [resModel]: { ...relatedModels[resModel], fields: patched },
                 },
             };
-            if (state?.metaData) {
-                genericProps.state = {
-                    ...state,
-                    metaData: { ...state.metaData, fields: patched },
-                };
-            }
+            genericProps.state = isRemount ? undefined : patchState(state, patched);
             this.viewProps = innerView.props(genericProps, innerView);
         }
 
@@ -146,7 +156,7 @@ export function makeAgingView(view) {
         async selectPool(poolId) {
             this.poolId = poolId;
             this.isPoolChosen = true;
-            await this.load();
+            await this.load(true);
             // Another definition means other columns: mount the view anew.
             this.state.key++;
         }

@@ -38,6 +38,17 @@ registry.category("web_tour.tours").add("collections_aged_balances_tour", {
         },
         { trigger: heading("Older weeks") },
         { trigger: ".o_list_renderer:not(:contains('Gemini Furniture'))" },
+        {
+            content: "The export offers the headings on screen",
+            trigger: ".o_data_row:contains('Deco Addict') .o_list_record_selector input",
+            run: "click",
+        },
+        { trigger: ".o_cp_action_menus button:contains('Actions')", run: "click" },
+        { trigger: ".o-dropdown-item:contains('Export')", run: "click" },
+        { trigger: ".modal .o_fields_list li:contains('Older weeks')" },
+        { trigger: ".modal .o_left_field_panel:not(:contains('31-60'))" },
+        { trigger: ".modal .btn-close", run: "click" },
+        { trigger: ".o_unselect_all, .o_list_selection_box .o_unselect_all", run: "click" },
         { trigger: ".o_switch_view.o_pivot", run: "click" },
         {
             content: "The pivot keeps pool and headings",
