@@ -27,6 +27,18 @@
         "wizards/res_config_settings_views.xml",
         "views/collections_menus.xml",
     ],
+    "demo": [
+        "demo/res_users_demo.xml",
+        "demo/res_partner_category_demo.xml",
+        "demo/account_payment_term_demo.xml",
+        "demo/product_product_demo.xml",
+        "demo/res_partner_demo.xml",
+        "demo/res_partner_contact_demo.xml",
+        "demo/collections_pool_demo.xml",
+        "demo/collections_team_demo.xml",
+        "demo/collections_agent_demo.xml",
+        "demo/collections_books_demo.xml",
+    ],
     "assets": {
         "web.assets_backend": [
             "credit_collections/static/src/**/*",

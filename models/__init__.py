@@ -7,6 +7,7 @@ from . import collections_aging_period
 from . import collections_aging_report
 from . import collections_aging_query
 from . import collections_aging_snapshot
+from . import collections_demo
 from . import collections_pool
 from . import collections_team
 from . import res_company
