@@ -186,6 +186,7 @@ class DemoBooks:
         )
         self.customers = {name: self._get_partner(name) for name in CUSTOMERS}
         self.invoices = {}  # by customer, oldest first
+        self.discount_dates = {}  # invoice: day of payment
 
     def load(self):
         """Write the books, unless that was done before or there is no chart.
@@ -198,9 +199,10 @@ class DemoBooks:
         self._set_currency_rates()
         self._post_invoices()
         self._post_credit_notes()
-        self._pay_with_discount()
+        self.discount_dates = self._get_discount_dates()
         self._post_payments()
         self._post_unapplied_payments()
+        self._pay_with_discount()
         self._set_statuses()
         self._run_snapshots()
         return True
@@ -362,22 +364,25 @@ class DemoBooks:
 
     # === PAYMENTS === #
 
-    def _pay_with_discount(self):
-        """Pay in time for the early payment discount, as a user would register it."""
+    def _get_discount_dates(self):
+        """Return the invoices paid in time for their discount, with the days."""
+        dates = {}
         for name, (habit, _count, _size) in CUSTOMERS.items():
-            if habit != "discount":
-                continue
-            for invoice in self.invoices[name]:
-                days = self.random.randint(3, 10)
-                date = invoice.invoice_date + timedelta(days=days)
+            for invoice in self.invoices[name] if habit == "discount" else ():
+                date = invoice.invoice_date + timedelta(days=self.random.randint(3, 10))
                 # Now and then they miss it, and then they pay in full like others.
-                if self.random.random() < 0.2 or date > self.today:
-                    continue
-                self.env["account.payment.register"].with_context(
-                    active_model="account.move", active_ids=invoice.ids
-                ).create(
-                    {"payment_date": date, "journal_id": self.bank_journal.id}
-                )._create_payments()
+                if self.random.random() >= 0.2 and date <= self.today:
+                    dates[invoice] = date
+        return dates
+
+    def _pay_with_discount(self):
+        """Pay what earns an early payment discount, as a user would register it."""
+        for invoice, date in self.discount_dates.items():
+            self.env["account.payment.register"].with_context(
+                active_model="account.move", active_ids=invoice.ids
+            ).create(
+                {"payment_date": date, "journal_id": self.bank_journal.id}
+            )._create_payments()
 
     def _post_payments(self):
         """Post the payments and match them with the invoices they are for."""
@@ -410,6 +415,8 @@ class DemoBooks:
             if habit not in HABITS:
                 continue
             for line in self._get_open_lines(self.invoices[name]):
+                if line.move_id in self.discount_dates:
+                    continue
                 date = self._get_payment_date(line, habit)
                 if self.random.random() < LOST.get(habit, 0):
                     lost.add(line.move_id)

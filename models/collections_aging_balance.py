@@ -244,6 +244,8 @@ class CollectionsAgingBalance(models.Model):
             "pool_id": pool.id,
             "pools": self.env["collections.pool"]._get_choices(agent),
             "can_see_all": can_see_all,
+            "limit": limit,
+            "has_several_companies": len(self.env.companies) > 1,
             "snapshot": self._get_view_snapshot(definition, pool),
             "domain": list(domain),
         }

@@ -94,9 +94,10 @@ class CollectionsAgingSnapshot(models.Model):
         relation="collections_aging_snapshot_scope_rel",
         column1="snapshot_id",
         column2="partner_id",
-        string="Customers in Scope",
+        string="Scope",
         copy=False,
     )
+    scope_name = fields.Char(string="Customers in Scope", compute="_compute_scope_name")
     date = fields.Date(
         string="Aging as of",
         required=True,
@@ -214,6 +215,16 @@ class CollectionsAgingSnapshot(models.Model):
             snapshot.is_outdated = (
                 snapshot.state == "done"
                 and snapshot.definition_id._get_structure() != snapshot.structure
+            )
+
+    @api.depends("pool_id", "partner_id")
+    @api.depends_context("lang")
+    def _compute_scope_name(self):
+        for snapshot in self:
+            snapshot.scope_name = (
+                snapshot.partner_id.display_name
+                or snapshot.pool_id.name
+                or self.env._("All customers")
             )
 
     @api.depends("date", "definition_id", "pool_id", "partner_id")

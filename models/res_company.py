@@ -23,7 +23,7 @@ class ResCompany(models.Model):
         "for a run of their own.",
     )
     collections_snapshot_retention_days = fields.Integer(
-        string="Keep Snapshots for (days)",
+        string="Keep Snapshots",
         help="Older snapshots are deleted by the nightly run, except those that hold "
         "the latest figures of a customer. 0 keeps all of them.",
     )

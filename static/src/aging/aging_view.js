@@ -145,6 +145,7 @@ export function makeAgingView(view) {
                 context: {
                     ...context,
                     collections_definition_id: this.info.definition?.id,
+                    collections_multi_company: this.info.has_several_companies,
                 },
                 display,
                 domain: Domain.and([domain, restriction]).toList(),
