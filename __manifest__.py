@@ -29,9 +29,9 @@
     ],
     "demo": [
         "demo/res_users_demo.xml",
-        "demo/res_partner_category_demo.xml",
         "demo/account_payment_term_demo.xml",
         "demo/product_product_demo.xml",
+        "demo/res_partner_category_demo.xml",
         "demo/res_partner_demo.xml",
         "demo/res_partner_contact_demo.xml",
         "demo/collections_pool_demo.xml",

@@ -49,7 +49,7 @@ def parse_arguments():
         help="receivable items per book (default 10000,100000,1000000)",
     )
     parser.add_argument(
-        "--repeat", type=int, default=5, help="runs of each measure (default 5)"
+        "--repeat", type=int, default=5, help="least runs of a measure (default 5)"
     )
     parser.add_argument(
         "--keep",
