@@ -51,5 +51,6 @@
             "credit_collections/static/tests/tours/**/*",
         ],
     },
+    "uninstall_hook": "uninstall_hook",
     "application": True,
 }

@@ -1,0 +1,21 @@
+# Contacts, products and terms of the demo books, which stay when the addon goes.
+DEMO_MODELS_IN_BOOKS = [
+    "account.payment.term",
+    "product.product",
+    "product.template",
+    "res.partner",
+    "res.users",
+]
+
+
+def uninstall_hook(env):
+    """Clear the way, so that nothing of the addon is left but the ledger."""
+    # Snapshots keep the definitions and pools they use from being deleted.
+    env.cr.execute("DELETE FROM collections_aging_snapshot")
+    # What invoices use cannot be deleted with the demo data that brought it.
+    env["ir.model.data"].search(
+        [
+            ("module", "=", "credit_collections"),
+            ("model", "in", DEMO_MODELS_IN_BOOKS),
+        ]
+    ).unlink()
