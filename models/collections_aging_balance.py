@@ -1,10 +1,21 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ..tools.aging import MAX_PERIODS
 from .collections_aging_period import INDICATORS
 
 PERIOD_COLUMNS = [f"amount_{position}" for position in range(1, MAX_PERIODS + 1)]
+SUMMED_COLUMNS = [
+    "amount_due",
+    "amount_overdue",
+    "amount_credit",
+    "amount_disputed",
+    "amount_promised",
+    "open_item_count",
+    "disputed_count",
+    *PERIOD_COLUMNS,
+]
 
 
 class CollectionsAgingBalance(models.Model):
@@ -308,3 +319,67 @@ class CollectionsAgingBalance(models.Model):
                 "%(customers)s: %(period)s", customers=names, period=heading
             )
         return self.env._("%(customers)s: open items", customers=names)
+
+    @api.model
+    def _merge_partners(self, src_partners, dst_partner):
+        """Put the rows of customers who become one together, snapshot by snapshot.
+
+        The totals of the snapshots stay what they were. No row is current afterwards: the
+        caller makes new ones once the items belong to the remaining customer.
+
+        :param src_partners: the `res.partner` that will be gone
+        :param dst_partner: the one that stays
+        :return: pairs of `res.company` and `collections.aging.definition` with current rows
+        """
+        customer = dst_partner.commercial_partner_id
+        if customer in src_partners:
+            customer = dst_partner
+        partners = src_partners | customer
+        scopes = self._read_group(
+            [("partner_id", "in", partners.ids), ("is_current", "=", True)],
+            ["company_id", "definition_id"],
+        )
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH merged AS (
+                    SELECT snapshot_id, MIN(id) AS id, %(sums)s,
+                           MAX(days_overdue) AS days_overdue,
+                           MIN(oldest_due_date) AS oldest_due_date,
+                           (ARRAY_AGG(indicator ORDER BY days_overdue DESC))[1]
+                               AS indicator
+                      FROM collections_aging_balance
+                     WHERE partner_id IN %(partners)s
+                  GROUP BY snapshot_id
+                ), gone AS (
+                    DELETE FROM collections_aging_balance other
+                     USING merged
+                     WHERE other.snapshot_id = merged.snapshot_id
+                       AND other.partner_id IN %(partners)s
+                       AND other.id <> merged.id
+                )
+                UPDATE collections_aging_balance AS balance
+                   SET partner_id = %(customer)s, is_current = FALSE, %(assignments)s
+                  FROM merged
+                 WHERE balance.id = merged.id
+                """,
+                partners=tuple(partners.ids),
+                customer=customer.id,
+                sums=SQL(", ").join(
+                    SQL("SUM(%s) AS %s", SQL.identifier(name), SQL.identifier(name))
+                    for name in SUMMED_COLUMNS
+                ),
+                assignments=SQL(", ").join(
+                    SQL("%s = merged.%s", SQL.identifier(name), SQL.identifier(name))
+                    for name in [
+                        *SUMMED_COLUMNS,
+                        "days_overdue",
+                        "oldest_due_date",
+                        "indicator",
+                    ]
+                ),
+            )
+        )
+        self.invalidate_model()
+        return scopes

@@ -155,6 +155,23 @@ class TestAgingCurrent(CollectionsCommon):
         self.assertEqual(remaining, latest)
         self.assertEqual(self._get_current(), {self.second: latest})
 
+    def test_merged_customers_have_one_row_and_keep_their_history(self):
+        old = self._run_snapshot("2026-02-28")
+        full = self._run_snapshot(TODAY)
+        self.first.action_refresh_aging()
+        self.env["base.partner.merge.automatic.wizard"]._merge(
+            (self.first + self.second).ids, self.second
+        )
+        self.assertFalse(self.first.exists())
+        current = self._get_current()
+        self.assertEqual(list(current), [self.second])
+        row = self._get_row(current[self.second], self.second)
+        self.assertEqual((row.amount_due, row.open_item_count), (300.0, 2))
+        for snapshot in (old, full):
+            self.assertEqual(snapshot.balance_ids.partner_id, self.second)
+            self.assertEqual(sum(snapshot.balance_ids.mapped("amount_due")), 300.0)
+            self.assertEqual(snapshot.amount_total, 300.0)
+
     def test_database_refuses_two_current_rows(self):
         row = self._run_snapshot(TODAY).balance_ids[0]
         self.env.flush_all()
