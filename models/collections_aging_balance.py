@@ -324,12 +324,13 @@ class CollectionsAgingBalance(models.Model):
     def _merge_partners(self, src_partners, dst_partner):
         """Put the rows of customers who become one together, snapshot by snapshot.
 
-        The totals of the snapshots stay what they were. No row is current afterwards: the
-        caller makes new ones once the items belong to the remaining customer.
+        The totals of the snapshots stay what they were. No row is current afterwards:
+        the caller makes new ones once the items belong to the remaining customer.
 
         :param src_partners: the `res.partner` that will be gone
         :param dst_partner: the one that stays
-        :return: pairs of `res.company` and `collections.aging.definition` with current rows
+        :return: pairs of `res.company` and `collections.aging.definition` with current
+            rows
         """
         customer = dst_partner.commercial_partner_id
         if customer in src_partners:

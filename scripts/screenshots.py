@@ -16,10 +16,11 @@ ACTION = "/odoo/action-credit_collections."
 
 # name: the address, and what to click before the picture, as CSS selectors
 SCREENS = {
-    "aged_balances": {"url": f"{ACTION}collections_aging_balance_action"},
-    "snapshots": {"url": f"{ACTION}collections_aging_snapshot_action"},
-    "aging_definitions": {"url": f"{ACTION}collections_aging_definition_action"},
-    "pools": {"url": f"{ACTION}collections_pool_action"},
+    "aged_balances": {"url": "/odoo/aged-balances", "wait": ".o_data_row"},
+    "aging_over_time": {
+        "url": "/odoo/aging-over-time",
+        "wait": ".o_graph_canvas_container canvas",
+    },
 }
 
 BROWSER_OPTIONS = [
