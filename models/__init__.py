@@ -1,5 +1,6 @@
 from . import account_move_line
 from . import account_partial_reconcile
+from . import account_payment
 from . import collections_agent
 from . import collections_aging_balance
 from . import collections_aging_definition

@@ -1,3 +1,5 @@
+import math
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
@@ -178,7 +180,7 @@ class AccountMoveLine(models.Model):
             "collections_promise_amount": 0.0,
             "collections_dispute_reason": reason or False,
         }
-        if status not in dict(COLLECTIONS_STATUSES):
+        if status not in [key for key, _label in COLLECTIONS_STATUSES]:
             raise UserError(
                 self.env._(
                     "%(status)s is not a collection status. Known are: %(known)s",
@@ -192,10 +194,13 @@ class AccountMoveLine(models.Model):
             return True
         if not promise_date:
             raise UserError(self.env._("For which day was the payment promised?"))
-        vals["collections_promise_date"] = fields.Date.to_date(promise_date)
-        lines_sudo.write(vals)
+        vals["collections_promise_date"] = self.env[
+            "collections.aging.definition"
+        ]._parse_date(promise_date)
         if promise_amount:
-            lines_sudo._spread_promise(promise_amount)
+            lines_sudo._spread_promise(promise_amount, vals)
+        else:
+            lines_sudo.write(vals)
         return True
 
     # === BUSINESS METHODS === #
@@ -225,8 +230,13 @@ class AccountMoveLine(models.Model):
                 )
             )
 
-    def _spread_promise(self, amount):
-        """Put a promised amount on the items, the earliest due date first."""
+    def _spread_promise(self, amount, vals):
+        """Put a promised amount on the items, the earliest due date first.
+
+        Items that nothing is left for stay as they are: nothing was promised for them.
+        """
+        if not isinstance(amount, int | float) or not math.isfinite(amount):
+            raise UserError(self.env._("%(amount)s is not an amount.", amount=amount))
         currency = self.currency_id
         if len(currency) > 1:
             raise UserError(
@@ -248,20 +258,13 @@ class AccountMoveLine(models.Model):
                 )
             )
         left = amount
-        unpromised = self.browse()
         for line in self.sorted(
             lambda line: (line.date_maturity or line.date, line.id)
         ):
             share = currency.round(min(left, line.amount_residual_currency))
-            if share <= 0:
-                unpromised += line
-                continue
-            line.collections_promise_amount = share
-            left = currency.round(left - share)
-        # Nothing was promised for the rest, and an empty amount would mean all of it.
-        unpromised.write(
-            {"collections_status": "not_disputed", "collections_promise_date": False}
-        )
+            if share > 0:
+                line.write({**vals, "collections_promise_amount": share})
+                left = currency.round(left - share)
 
     def _break_promises(self):
         """Mark promises whose day has passed as broken."""

@@ -18,6 +18,19 @@ SUMMED_COLUMNS = [
 ]
 
 
+class SnapshotMany2one(fields.Many2one):
+    """A link that the row shares with its snapshot.
+
+    The snapshot has the foreign key. A second one here would be looked up again for
+    each of the many rows of a run, which costs as much as writing them, and guard
+    nothing: rows are only written from their snapshot and go with it.
+    """
+
+    def update_db_foreign_key(self, model, column):
+        # OVERRIDE base
+        return
+
+
 class CollectionsAgingBalance(models.Model):
     """One customer in one snapshot: a row of Aged Balances.
 
@@ -38,25 +51,27 @@ class CollectionsAgingBalance(models.Model):
         index=True,
         ondelete="cascade",
     )
-    definition_id = fields.Many2one(
+    definition_id = SnapshotMany2one(
         comodel_name="collections.aging.definition",
         string="Aging Period Definition",
         required=True,
         readonly=True,
-        ondelete="restrict",
     )
-    company_id = fields.Many2one(
-        comodel_name="res.company", required=True, readonly=True, ondelete="cascade"
+    company_id = SnapshotMany2one(
+        comodel_name="res.company", required=True, readonly=True
     )
-    currency_id = fields.Many2one(
-        comodel_name="res.currency", required=True, readonly=True, ondelete="restrict"
+    currency_id = SnapshotMany2one(
+        comodel_name="res.currency", required=True, readonly=True
     )
     date = fields.Date(string="Aging as of", required=True, readonly=True)
     partner_id = fields.Many2one(
         comodel_name="res.partner",
         string="Customer",
         readonly=True,
-        ondelete="restrict",
+        index=True,
+        # Core keeps customers with items; what is left are rows of those who owe
+        # nothing.
+        ondelete="cascade",
         help="The company or person that owes. Empty for items without a customer.",
     )
     is_current = fields.Boolean(
@@ -130,7 +145,6 @@ class CollectionsAgingBalance(models.Model):
         "Another aging run has just replaced the figures of the same customers. Open "
         "Aged Balances again to see them.",
     )
-    _partner_current_idx = models.Index("(partner_id) WHERE is_current")
 
     # === COMPUTE METHODS === #
 
@@ -238,7 +252,7 @@ class CollectionsAgingBalance(models.Model):
         agent = self.env["collections.agent"]._get_own()
         can_see_all = not agent.pool_ids or agent.view_all_pools
         if pool_id is None:
-            pool = agent.default_pool_id
+            pool = agent.default_pool_id.filtered("active")
             if not pool and not can_see_all:
                 pool = agent.pool_ids[:1]
         else:
@@ -257,13 +271,15 @@ class CollectionsAgingBalance(models.Model):
             "can_see_all": can_see_all,
             "limit": limit,
             "has_several_companies": len(self.env.companies) > 1,
-            "snapshot": self._get_view_snapshot(definition, pool),
+            "snapshot": False,
             "domain": list(domain),
         }
         if definition:
-            result["columns"] = definition._get_columns(
-                result["snapshot"] and result["snapshot"]["date"]
-            )
+            snapshots = self._get_view_snapshots(definition, pool)
+            result["snapshot"] = snapshots._get_view_description()
+            # Figures stand under the periods they were cut into.
+            source = snapshots[:1] or definition
+            result["columns"] = source._get_columns()
         if limit:
             top = self.search(
                 domain & Domain("is_current", "=", True) & Domain("amount_due", ">", 0),
@@ -294,22 +310,26 @@ class CollectionsAgingBalance(models.Model):
         return Definition._get_definition(self.env.company, pool.exists())
 
     @api.model
-    def _get_view_snapshot(self, definition, pool):
-        """Return the run that the rows on screen come from, for the line above them."""
-        if not definition:
-            return False
-        snapshots = self.env["collections.aging.snapshot"].search(
+    def _get_view_snapshots(self, definition, pool):
+        """Return the runs that the rows on screen come from, one for each company."""
+        Snapshot = self.env["collections.aging.snapshot"]
+        chosen = Snapshot.browse(self.env.context.get("collections_snapshot_id") or [])
+        if chosen.exists():
+            return chosen
+        latest = Snapshot._read_group(
             [
                 ("definition_id", "=", definition.id),
                 ("company_id", "in", self.env.companies.ids),
                 ("state", "=", "done"),
-                ("partner_id", "=", False),
+                ("is_refresh", "=", False),
+                ("is_forecast", "=", False),
                 ("pool_id", "in", [False, *pool.ids]),
-                ("date", "<=", fields.Date.context_today(self)),
             ],
-            limit=1,
+            ["company_id"],
+            ["id:recordset"],
         )
-        return bool(snapshots) and snapshots._get_view_description()
+        snapshots = Snapshot.browse(runs.sorted()[0].id for _company, runs in latest)
+        return snapshots.sorted()
 
     def _get_open_items_name(self, column):
         names = ", ".join(self[:3].mapped("display_name"))
@@ -335,6 +355,8 @@ class CollectionsAgingBalance(models.Model):
         customer = dst_partner.commercial_partner_id
         if customer in src_partners:
             customer = dst_partner
+        if not self.search_count([("partner_id", "in", src_partners.ids)], limit=1):
+            return []
         partners = src_partners | customer
         scopes = self._read_group(
             [("partner_id", "in", partners.ids), ("is_current", "=", True)],
@@ -349,7 +371,14 @@ class CollectionsAgingBalance(models.Model):
                            MAX(days_overdue) AS days_overdue,
                            MIN(oldest_due_date) AS oldest_due_date,
                            (ARRAY_AGG(indicator ORDER BY days_overdue DESC))[1]
-                               AS indicator
+                               AS indicator,
+                           MAX(credit_limit) FILTER (WHERE partner_id = %(customer)s)
+                               AS credit_limit,
+                           MAX(last_payment_date) AS last_payment_date,
+                           (ARRAY_AGG(
+                               last_payment_amount
+                               ORDER BY last_payment_date DESC NULLS LAST
+                           ))[1] AS last_payment_amount
                       FROM collections_aging_balance
                      WHERE partner_id IN %(partners)s
                   GROUP BY snapshot_id
@@ -361,7 +390,9 @@ class CollectionsAgingBalance(models.Model):
                        AND other.id <> merged.id
                 )
                 UPDATE collections_aging_balance AS balance
-                   SET partner_id = %(customer)s, is_current = FALSE, %(assignments)s
+                   SET partner_id = %(customer)s, is_current = FALSE, %(assignments)s,
+                       credit_remaining = CASE WHEN merged.credit_limit > 0
+                            THEN merged.credit_limit - merged.amount_due END
                   FROM merged
                  WHERE balance.id = merged.id
                 """,
@@ -378,6 +409,9 @@ class CollectionsAgingBalance(models.Model):
                         "days_overdue",
                         "oldest_due_date",
                         "indicator",
+                        "credit_limit",
+                        "last_payment_date",
+                        "last_payment_amount",
                     ]
                 ),
             )

@@ -4,6 +4,10 @@ from odoo.tools import format_date
 
 from ..tools import aging
 
+# Says in the context that a definition checks its periods itself. An object of our own,
+# since programs can put any value into a context.
+PERIODS_WRITTEN = object()
+
 
 class CollectionsAgingDefinition(models.Model):
     """A set of aging periods; its periods are the columns of Aged Balances."""
@@ -59,7 +63,7 @@ class CollectionsAgingDefinition(models.Model):
 
     def _compute_snapshot_count(self):
         groups = self.env["collections.aging.snapshot"]._read_group(
-            [("definition_id", "in", self.ids), ("partner_id", "=", False)],
+            [("definition_id", "in", self.ids), ("is_refresh", "=", False)],
             ["definition_id"],
             ["__count"],
         )
@@ -81,11 +85,22 @@ class CollectionsAgingDefinition(models.Model):
     def _check_company_of_users(self):
         """A definition of one company cannot serve another one."""
         for definition in self.filtered("company_id"):
-            self.env.flush_all()
             users = (
                 self.env["res.company"]
                 .sudo()  # a company that the user may not see can use it too
                 .search([("collections_aging_definition_id", "=", definition.id)])
+            )
+            users |= (
+                self.env["collections.pool"]
+                .sudo()
+                .search([("definition_id", "=", definition.id)])
+                .company_id
+            )
+            users |= (
+                self.env["collections.aging.snapshot"]
+                .sudo()
+                .search([("definition_id", "=", definition.id)])
+                .company_id
             )
             foreign = users.filtered(
                 lambda company, owner=definition.company_id: (
@@ -95,9 +110,9 @@ class CollectionsAgingDefinition(models.Model):
             if foreign:
                 raise ValidationError(
                     self.env._(
-                        "%(definition)s is the default aging period definition of "
-                        "%(companies)s: choose another one there first, or leave the "
-                        "company of the definition empty.",
+                        "%(definition)s is used by %(companies)s, in the parameters, "
+                        "in a customer pool or by snapshots: leave its company empty, "
+                        "or copy it for the company.",
                         definition=definition.display_name,
                         companies=", ".join(foreign.mapped("name")),
                     )
@@ -109,7 +124,7 @@ class CollectionsAgingDefinition(models.Model):
     def create(self, vals_list):
         definitions = super(
             CollectionsAgingDefinition,
-            self.with_context(collections_definition_writes_periods=True),
+            self.with_context(collections_periods_written=PERIODS_WRITTEN),
         ).create(vals_list)
         self._clear_heading_caches()
         return definitions.with_env(self.env)
@@ -118,14 +133,19 @@ class CollectionsAgingDefinition(models.Model):
         # The periods are judged together, once all commands of the list are done.
         result = super(
             CollectionsAgingDefinition,
-            self.with_context(collections_definition_writes_periods=True),
+            self.with_context(collections_periods_written=PERIODS_WRITTEN),
         ).write(vals)
         self._clear_heading_caches()
         return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
-        used = self.filtered("snapshot_count")
+        used = (
+            self.env["collections.aging.snapshot"]
+            .sudo()  # also those of companies the user is not in at the moment
+            .search([("definition_id", "in", self.ids)])
+            .definition_id
+        )
         if used:
             raise UserError(
                 self.env._(
@@ -174,8 +194,11 @@ class CollectionsAgingDefinition(models.Model):
         :rtype: list[dict]
         :raise ValidationError: when the definition has no usable periods
         """
-        self.ensure_one()
-        on_date = fields.Date.to_date(date) or fields.Date.context_today(self)
+        if len(self) != 1:
+            raise UserError(
+                self.env._("Ask for one aging period definition at a time.")
+            )
+        on_date = self._parse_date(date) or fields.Date.context_today(self)
         problem = self._get_problem(on_date)
         if problem:
             raise ValidationError(problem)
@@ -192,6 +215,22 @@ class CollectionsAgingDefinition(models.Model):
                 zip(self.period_ids.sorted(), ranges, strict=True), start=1
             )
         ]
+
+    @api.model
+    def _parse_date(self, value):
+        """Return a date that a program has sent.
+
+        :param value: a date, ISO text, or something empty
+        :raise UserError: when it is none of these
+        """
+        try:
+            return fields.Date.to_date(value or False)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UserError(
+                self.env._(
+                    "%(value)s is not a date. Dates look like 2026-12-31.", value=value
+                )
+            ) from error
 
     @api.model
     def _get_definition(self, company, pool=None):
@@ -278,17 +317,16 @@ class CollectionsAgingDefinition(models.Model):
 
     def _check_periods_written_alone(self):
         """Check after a period was written on its own, not through its definition."""
-        if not self.env.context.get("collections_definition_writes_periods"):
+        if self.env.context.get("collections_periods_written") is not PERIODS_WRITTEN:
             self._check_periods()
             self._clear_heading_caches()
 
     def _get_view_description(self):
         return {"id": self.id, "name": self.name}
 
-    def _get_columns(self, date=False):
-        """Return the columns of Aged Balances with heading and dates.
+    def _get_columns(self):
+        """Return the columns of Aged Balances before there is a snapshot.
 
-        :param date: the day the dates are for, ISO text; today when empty
         :return: `name` (field), `string` (heading), `date_range` (text) of each column
         :rtype: list[dict]
         """
@@ -302,7 +340,7 @@ class CollectionsAgingDefinition(models.Model):
                     fields.Date.to_date(period["date_to"]),
                 ),
             }
-            for period in self.get_period_ranges(date)
+            for period in self.get_period_ranges()
         ]
 
     def _get_structure(self):

@@ -8,7 +8,7 @@ class CollectionsAgingQuery(models.AbstractModel):
     """The statements behind an aging snapshot.
 
     The model that inherits has the fields `company_id`, `definition_id`, `pool_id`,
-    `partner_id`, `date` and `date_basis`. Nothing here writes: each method returns a
+    `is_refresh`, `date` and `date_basis`. Nothing here writes: each method returns a
     piece of SQL, and the pieces fit into one another
 
         matches that do not count -> open items -> aged items -> totals per customer ->
@@ -25,7 +25,7 @@ class CollectionsAgingQuery(models.AbstractModel):
 
     def _is_partial(self):
         """Tell whether the snapshot answers for some customers only."""
-        return bool(self.pool_id or self.partner_id)
+        return bool(self.pool_id or self.is_refresh)
 
     # === OPEN ITEMS === #
 
@@ -83,6 +83,29 @@ class CollectionsAgingQuery(models.AbstractModel):
             date=self.date,
             partner_filter=partner_filter,
         )
+        if self._is_long_ago():
+            return SQL(
+                """
+                WITH uncounted AS (
+                    SELECT line_id, SUM(amount) AS amount,
+                           SUM(amount_currency) AS amount_currency
+                      FROM (%(uncounted)s) AS side
+                  GROUP BY line_id
+                ), item AS (
+                    SELECT %(columns)s,
+                           line.balance + COALESCE(uncounted.amount, 0) AS residual,
+                           line.amount_currency + COALESCE(uncounted.amount_currency, 0)
+                               AS residual_currency
+                      FROM account_move_line line
+                 LEFT JOIN uncounted ON uncounted.line_id = line.id
+                     WHERE %(where)s
+                )
+                SELECT * FROM item WHERE residual <> 0 OR residual_currency <> 0
+                """,
+                uncounted=self._get_uncounted_matches_sql(accounts, forward=True),
+                columns=columns,
+                where=where,
+            )
         return SQL(
             """
             WITH uncounted AS (
@@ -115,21 +138,30 @@ class CollectionsAgingQuery(models.AbstractModel):
             where=where,
         )
 
-    def _get_uncounted_matches_sql(self, accounts):
+    def _is_long_ago(self):
+        """Tell whether fewer matches were made up to the date than after it."""
+        [(first, last)] = self.env.execute_query(
+            SQL("SELECT MIN(max_date), MAX(max_date) FROM account_partial_reconcile")
+        )
+        return bool(first) and (self.date - first).days < 0.6 * (last - first).days
+
+    def _get_uncounted_matches_sql(self, accounts, forward=False):
         """Return the query for the matches that do not count on the snapshot's date."""
         family = tuple(self._get_branch_family().ids)
         date = self.date
         return SQL(
             """
-            SELECT partial.debit_move_id AS line_id, partial.amount,
-                   partial.debit_amount_currency AS amount_currency
+            SELECT partial.debit_move_id AS line_id, %(sign)s partial.amount AS amount,
+                   %(sign)s partial.debit_amount_currency AS amount_currency
               FROM account_partial_reconcile partial
-             WHERE partial.max_date > %(date)s AND partial.company_id IN %(family)s
+             WHERE partial.max_date %(after)s %(date)s
+               AND partial.company_id IN %(family)s
          UNION ALL
-            SELECT partial.credit_move_id, -partial.amount,
-                   -partial.credit_amount_currency
+            SELECT partial.credit_move_id, %(other)s partial.amount,
+                   %(other)s partial.credit_amount_currency
               FROM account_partial_reconcile partial
-             WHERE partial.max_date > %(date)s AND partial.company_id IN %(family)s
+             WHERE partial.max_date %(after)s %(date)s
+               AND partial.company_id IN %(family)s
          UNION ALL
             SELECT partial.debit_move_id, partial.amount, partial.debit_amount_currency
               FROM account_move_line other
@@ -147,6 +179,9 @@ class CollectionsAgingQuery(models.AbstractModel):
                AND other.account_id IN %(accounts)s AND partial.max_date <= %(date)s
             """,
             date=date,
+            sign=SQL("-") if forward else SQL("+"),
+            other=SQL("+") if forward else SQL("-"),
+            after=SQL("<=") if forward else SQL(">"),
             family=family,
             accounts=accounts,
         )
@@ -178,7 +213,7 @@ class CollectionsAgingQuery(models.AbstractModel):
         their own currency but wait for an exchange difference entry.
         """
         scope = SQL()
-        if self.pool_id or self.partner_id:
+        if self._is_partial():
             scope = SQL(
                 """
                 JOIN collections_aging_snapshot_scope_rel scope
@@ -302,7 +337,7 @@ class CollectionsAgingQuery(models.AbstractModel):
 
     def _get_zero_customers_sql(self):
         """Return the query for the customers of the scope, open items or not."""
-        if self.pool_id or self.partner_id:
+        if self._is_partial():
             return SQL(
                 "SELECT partner_id FROM collections_aging_snapshot_scope_rel "
                 "WHERE snapshot_id = %s",
@@ -373,14 +408,22 @@ class CollectionsAgingQuery(models.AbstractModel):
         """Return the latest payment of a customer up to the date; alias `total`."""
         return SQL(
             """
-            SELECT pay.date, pay.amount_company_currency_signed AS amount
+            SELECT latest.date, latest.amount
               FROM res_partner payer
-              JOIN account_payment pay ON pay.partner_id = payer.id
+             CROSS JOIN LATERAL (
+                   SELECT pay.id, pay.date,
+                          pay.amount_company_currency_signed AS amount
+                     FROM account_payment pay
+                    WHERE pay.partner_id = payer.id
+                      AND pay.payment_type = 'inbound'
+                      AND pay.partner_type = 'customer'
+                      AND pay.state IN ('in_process', 'paid')
+                      AND pay.company_id = %s AND pay.date <= %s
+                 ORDER BY pay.date DESC, pay.id DESC
+                    LIMIT 1
+                   ) latest
              WHERE payer.commercial_partner_id = total.partner_id
-               AND pay.payment_type = 'inbound' AND pay.partner_type = 'customer'
-               AND pay.state IN ('in_process', 'paid')
-               AND pay.company_id = %s AND pay.date <= %s
-          ORDER BY pay.date DESC, pay.id DESC
+          ORDER BY latest.date DESC, latest.id DESC
              LIMIT 1
             """,
             self.company_id.id,
@@ -417,15 +460,13 @@ class CollectionsAgingQuery(models.AbstractModel):
                 """
                 SELECT COALESCE(SUM(line.balance), 0)
                   FROM account_move_line line
-                 WHERE line.account_id IN (
-                           SELECT id FROM account_account
-                            WHERE account_type = 'asset_receivable'
-                       )
+                 WHERE line.account_id IN %(accounts)s
                    AND line.company_id = %(company)s
                    AND line.parent_state = 'posted'
                    AND line.date <= %(date)s
                    AND %(where)s
                 """,
+                accounts=tuple(self._get_accounts().ids) or (0,),
                 company=self.company_id.id,
                 date=self.date,
                 where=where,

@@ -5,7 +5,11 @@ from .collections_aging_balance import PERIOD_COLUMNS
 
 
 class CollectionsAgingReport(models.Model):
-    """Aged balances with one row per period, for graphs that stack the periods."""
+    """Aged balances with one row per period, for graphs that stack the periods.
+
+    The periods are those the snapshot was cut into, also when the definition was
+    changed afterwards; the amount of a period that is gone has no period any more.
+    """
 
     _name = "collections.aging.report"
     _description = "Aging Analysis"
@@ -52,7 +56,7 @@ class CollectionsAgingReport(models.Model):
         )
         return SQL(
             """
-            SELECT balance.id * %(base)s + slot.position AS id,
+            SELECT balance.id::bigint * %(base)s + slot.position AS id,
                    balance.snapshot_id,
                    balance.definition_id,
                    balance.company_id,
@@ -67,15 +71,10 @@ class CollectionsAgingReport(models.Model):
               JOIN collections_aging_snapshot snapshot
                 ON snapshot.id = balance.snapshot_id
         CROSS JOIN LATERAL (VALUES %(amounts)s) AS slot (position, amount)
-              JOIN (
-                    SELECT id, definition_id,
-                           ROW_NUMBER() OVER (
-                               PARTITION BY definition_id ORDER BY sequence, id
-                           ) AS position
-                      FROM collections_aging_period
-                   ) period
-                ON period.definition_id = balance.definition_id
-               AND period.position = slot.position
+         LEFT JOIN collections_aging_period period
+                ON period.id = (
+                       snapshot.period_ranges -> (slot.position - 1)::int ->> 'id'
+                   )::int
              WHERE slot.amount <> 0
             """,
             base=16,

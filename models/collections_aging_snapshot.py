@@ -25,6 +25,8 @@ RESULT_FIELDS = {
     "run_date",
     "run_number",
     "is_history",
+    "is_forecast",
+    "is_refresh",
     "period_ranges",
     "structure",
     "amount_total",
@@ -52,6 +54,18 @@ class CollectionsAgingSnapshot(models.Model):
     _description = "Aging Snapshot"
     _order = "date desc, run_number desc, id desc"
     _check_company_auto = True
+
+    @api.model
+    def default_get(self, fields_list):
+        # Figures do not come in as defaults of a context either.
+        defaults = {
+            name: value
+            for name, value in super().default_get(fields_list).items()
+            if name not in RESULT_FIELDS
+        }
+        if "state" in fields_list:
+            defaults["state"] = "draft"
+        return defaults
 
     company_id = fields.Many2one(
         comodel_name="res.company",
@@ -145,6 +159,18 @@ class CollectionsAgingSnapshot(models.Model):
         help="The last run over all customers for its date. Graphs over time use "
         "these.",
     )
+    is_forecast = fields.Boolean(
+        readonly=True,
+        copy=False,
+        help="Run before its own date, so it cannot know what was booked until then. "
+        "Forecasts never hold the latest figures of a customer.",
+    )
+    is_refresh = fields.Boolean(
+        string="Refresh",
+        readonly=True,
+        copy=False,
+        help="Made to refresh the figures of chosen customers.",
+    )
     balance_ids = fields.One2many(
         comodel_name="collections.aging.balance",
         inverse_name="snapshot_id",
@@ -217,13 +243,14 @@ class CollectionsAgingSnapshot(models.Model):
                 and snapshot.definition_id._get_structure() != snapshot.structure
             )
 
-    @api.depends("pool_id", "partner_id")
+    @api.depends("pool_id", "partner_id", "is_refresh")
     @api.depends_context("lang")
     def _compute_scope_name(self):
         for snapshot in self:
             snapshot.scope_name = (
                 snapshot.partner_id.display_name
                 or snapshot.pool_id.name
+                or (snapshot.is_refresh and self.env._("Chosen customers"))
                 or self.env._("All customers")
             )
 
@@ -285,14 +312,40 @@ class CollectionsAgingSnapshot(models.Model):
     def create(self, vals_list):
         for vals in vals_list:
             self._check_no_results(vals)
-        return super().create(vals_list)
+        snapshots = super().create(vals_list)
+        snapshots._set_refresh_scope()
+        return snapshots
+
+    def _set_refresh_scope(self):
+        """Let the snapshots of single customers answer for these customers."""
+        for snapshot_sudo in self.sudo():  # the scope is closed to users
+            if snapshot_sudo.partner_id:
+                customer = snapshot_sudo.partner_id.commercial_partner_id
+                snapshot_sudo.write({"is_refresh": True, "scope_partner_ids": customer})
 
     def write(self, vals):
         self._check_no_results(vals)
-        done = self.filtered(lambda snapshot: snapshot.state == "done")
-        if done and SCOPE_FIELDS.intersection(vals):
+        done = self.filtered(
+            lambda snapshot: snapshot.state == "done" and snapshot._changes_scope(vals)
+        )
+        if done:
+            # The figures go: that is for those who may delete them.
+            done.check_access("unlink")
             done._reset()
-        return super().write(vals)
+        result = super().write(vals)
+        if "partner_id" in vals:
+            self._set_refresh_scope()
+        return result
+
+    def _changes_scope(self, vals):
+        """Tell whether values would make the snapshot one of something else."""
+        self.ensure_one()
+        names = SCOPE_FIELDS.intersection(vals)
+        return any(
+            self._fields[name].convert_to_cache(vals[name], self)
+            != self._fields[name].convert_to_cache(self[name], self)
+            for name in names
+        )
 
     def unlink(self):
         scopes = self._get_current_scopes()
@@ -342,7 +395,7 @@ class CollectionsAgingSnapshot(models.Model):
                 "domain": [("snapshot_id", "=", self.id)],
                 "context": {
                     "collections_definition_id": self.definition_id.id,
-                    "collections_all_rows": True,
+                    "collections_snapshot_id": self.id,
                 },
             }
         )
@@ -363,6 +416,20 @@ class CollectionsAgingSnapshot(models.Model):
         problem = self.definition_id._get_problem(self.date)
         if problem:
             raise UserError(problem)
+        if not self._is_partial():
+            return
+        full, _partial = self.sudo()._get_current_snapshots(
+            self.company_id, self.definition_id
+        )
+        if full.is_outdated:
+            # One list cannot show some customers by the old periods, others by the new.
+            raise UserError(
+                self.env._(
+                    "The periods of %(definition)s were changed. Run a snapshot of all "
+                    "customers first.",
+                    definition=self.definition_id.display_name,
+                )
+            )
 
     def _run(self):
         """Do the run of one snapshot; the caller has checked the rights."""
@@ -394,6 +461,7 @@ class CollectionsAgingSnapshot(models.Model):
         """
         return {
             "state": "done",
+            "is_forecast": self.date > fields.Date.context_today(self),
             "run_date": fields.Datetime.now(),
             "run_number": self._get_last_run_number() + 1,
             "period_ranges": ranges,
@@ -424,7 +492,7 @@ class CollectionsAgingSnapshot(models.Model):
             )
         )[0]
         vals = {"customer_count": count, "amount_total": total}
-        if self.partner_id:
+        if self.is_refresh:
             return vals
         ledger_total = self._get_ledger_total()
         elsewhere = 0.0
@@ -472,6 +540,8 @@ class CollectionsAgingSnapshot(models.Model):
 
     def _fill_scope(self):
         """Store which customers the run answers for; none means all."""
+        if self.is_refresh:
+            return  # the customers were given with the refresh
         self.env.cr.execute(
             SQL(
                 "DELETE FROM collections_aging_snapshot_scope_rel WHERE snapshot_id = "
@@ -479,14 +549,11 @@ class CollectionsAgingSnapshot(models.Model):
                 self.id,
             )
         )
-        if self.partner_id:
-            partners = SQL(
-                "SELECT %s AS partner_id", self.partner_id.commercial_partner_id.id
-            )
-        elif self.pool_id:
-            partners = self.pool_id._get_checked_partner_query()
-        else:
+        if not self.pool_id:
             return
+        # A pool may look at figures: those of the company that is aged.
+        pool = self.pool_id.with_context(allowed_company_ids=self.company_id.ids)
+        partners = pool._get_checked_partner_query()
         self.env.cr.execute(
             SQL(
                 """
@@ -505,15 +572,8 @@ class CollectionsAgingSnapshot(models.Model):
     def _insert_balances(self, ranges):
         """Write the rows of the run and make the rows they replace non-current."""
         partner_ids = None
-        if self.partner_id:
-            commercial = self.partner_id.commercial_partner_id
-            partner_ids = (
-                self.env["res.partner"]
-                .sudo()
-                .with_context(active_test=False)
-                .search([("commercial_partner_id", "=", commercial.id)])
-                .ids
-            )
+        if self.is_refresh:
+            partner_ids = self._get_contact_ids(self.scope_partner_ids)
         columns = [period["column"] for period in ranges]
         source = SQL(
             "SELECT * FROM (%s) AS total",
@@ -556,7 +616,7 @@ class CollectionsAgingSnapshot(models.Model):
 
         It is, unless a run for a later day (up to today) answers for the customer too.
         """
-        if self.date > fields.Date.context_today(self):
+        if self.is_forecast:
             return SQL("FALSE")
         newer = self._get_newer_snapshots()
         if newer.filtered(lambda snapshot: not snapshot._is_partial()):
@@ -580,7 +640,7 @@ class CollectionsAgingSnapshot(models.Model):
                 ("company_id", "=", company.id),
                 ("definition_id", "=", definition.id),
                 ("state", "=", "done"),
-                ("date", "<=", fields.Date.context_today(self)),
+                ("is_forecast", "=", False),
             ]
         )
 
@@ -609,9 +669,21 @@ class CollectionsAgingSnapshot(models.Model):
                 """,
                 company=self.company_id.id,
                 definition=self.definition_id.id,
-                scope=self._get_scope_condition_sql(SQL("total.partner_id")),
+                scope=self._get_superseded_condition_sql(),
                 replaced=is_current,
             )
+        )
+
+    def _get_superseded_condition_sql(self):
+        """Return which rows the run speaks for; alias `total`.
+
+        Besides the customers of the scope those who have become contacts of one.
+        """
+        if not self._is_partial():
+            return SQL("TRUE")
+        return SQL(
+            "total.partner_id IN (SELECT id FROM res_partner WHERE %s)",
+            self._get_scope_condition_sql(SQL("commercial_partner_id")),
         )
 
     def _get_current_scopes(self):
@@ -713,7 +785,8 @@ class CollectionsAgingSnapshot(models.Model):
                 ("date", "in", list(set(self.mapped("date")))),
                 ("state", "=", "done"),
                 ("pool_id", "=", False),
-                ("partner_id", "=", False),
+                ("is_refresh", "=", False),
+                ("is_forecast", "=", False),
             ]
         )
         last = self.browse()
@@ -749,10 +822,13 @@ class CollectionsAgingSnapshot(models.Model):
         if any(not balance.partner_id for balance in balances):
             customer = SQL("(%s OR aged.customer_id IS NULL)", customer)
         self.env.flush_all()
+        contact_ids = None
+        if all(balance.partner_id for balance in balances):
+            contact_ids = self._get_contact_ids(partners)
         rows = self.env.execute_query(
             SQL(
                 "SELECT aged.id FROM (%s) AS aged WHERE %s AND %s",
-                self.sudo()._get_aged_items_sql(),
+                self.sudo()._get_aged_items_sql(contact_ids),
                 customer,
                 condition,
             )
@@ -774,21 +850,72 @@ class CollectionsAgingSnapshot(models.Model):
     def _get_heading(self, column):
         return self._get_range(column)["name"]
 
-    def _get_view_description(self):
-        """Return what the line above Aged Balances says about the run."""
+    def _get_columns(self):
+        """Return the columns the rows were cut into, under their present headings.
+
+        :return: `name` (field), `string` (heading), `date_range` (text) of each column
+        :rtype: list[dict]
+        """
         self.ensure_one()
+        ranges = self.period_ranges or []
+        periods = self.env["collections.aging.period"].browse(
+            [period["id"] for period in ranges]
+        )
+        names = {period.id: period.name for period in periods.exists()}
+        return [
+            {
+                "name": period["column"],
+                "string": names.get(period["id"], period["name"]),
+                "date_range": self.definition_id._format_range(
+                    fields.Date.to_date(period["date_from"]),
+                    fields.Date.to_date(period["date_to"]),
+                ),
+            }
+            for period in ranges
+        ]
+
+    @api.model
+    def _get_contact_ids(self, partners):
+        """Return the customers with all their contacts, archived ones too."""
+        return (
+            self.env["res.partner"]
+            .sudo()  # items can be on contacts that the user does not see
+            .with_context(active_test=False)
+            .search(
+                [("commercial_partner_id", "in", partners.commercial_partner_id.ids)]
+            )
+            .ids
+        )
+
+    def _get_view_description(self):
+        """Return what the line above Aged Balances says about the runs on screen.
+
+        :return: figures of the latest run, and whether all of them tie; False for none
+        :rtype: dict | bool
+        """
+        if not self:
+            return False
+        different = self.filtered("ledger_difference")
+        return {
+            **self[0]._get_own_view_description(),
+            "ledger_difference": bool(different),
+            "ledger_difference_text": ", ".join(
+                snapshot.currency_id.format(snapshot.ledger_difference)
+                for snapshot in different
+            ),
+            "is_outdated": any(snapshot.is_outdated for snapshot in self),
+            "is_today": all(
+                snapshot.date == fields.Date.context_today(self) for snapshot in self
+            ),
+        }
+
+    def _get_own_view_description(self):
         return {
             "id": self.id,
-            "date": fields.Date.to_string(self.date),
             "date_text": format_date(self.env, self.date),
             "run_date_text": format_datetime(
                 self.env, self.run_date, dt_format="short"
             ),
-            "company": self.company_id.name,
-            "ledger_difference": self.ledger_difference,
-            "ledger_difference_text": self.currency_id.format(self.ledger_difference),
-            "is_outdated": self.is_outdated,
-            "is_today": self.date == fields.Date.context_today(self),
         }
 
     # === PROMISES === #
@@ -805,6 +932,8 @@ class CollectionsAgingSnapshot(models.Model):
                 "line.partner_id IN (SELECT id FROM res_partner WHERE %s)",
                 self._get_scope_condition_sql(SQL("commercial_partner_id")),
             )
+        # A forecast does not break what was promised for a day still to come.
+        date = min(self.date, fields.Date.context_today(self))
         rows = self.env.execute_query(
             SQL(
                 """
@@ -816,7 +945,7 @@ class CollectionsAgingSnapshot(models.Model):
                    AND line.parent_state = 'posted' AND line.reconciled IS NOT TRUE
                    AND %(scope)s
                 """,
-                date=self.date,
+                date=date,
                 company=self.company_id.id,
                 scope=scope,
             )
@@ -843,6 +972,9 @@ class CollectionsAgingSnapshot(models.Model):
                 # One broken pool must not keep the other companies from their figures.
                 _logger.warning("Daily aging %s: %s", snapshot.display_name, error)
                 snapshot.sudo().error = str(error)
+            except Exception:
+                _logger.exception("Daily aging %s", snapshot.display_name)
+                snapshot.unlink()
             if not progress._commit_progress(1):
                 return
         companies = self.env["res.company"].search(
@@ -867,7 +999,7 @@ class CollectionsAgingSnapshot(models.Model):
             for snapshot in self.search(
                 [
                     ("date", "=", today),
-                    ("partner_id", "=", False),
+                    ("is_refresh", "=", False),
                     ("create_uid", "=", self.env.uid),
                 ]
             )

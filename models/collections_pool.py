@@ -210,7 +210,13 @@ class CollectionsPool(models.Model):
                     error=error,
                 )
             ) from error
-        except (ValueError, SyntaxError, TypeError, KeyError) as error:
+        except (
+            KeyError,
+            RecursionError,
+            SyntaxError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise self._get_invalid_error(error) from error
         return SQL(
             """

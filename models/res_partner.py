@@ -56,14 +56,22 @@ class ResPartner(models.Model):
             )
 
     def _search_collections_pool_ids(self, operator, value):
+        Pool = self.env["collections.pool"]
+        if operator == "any":
+            return self._get_collections_pools_domain(Pool.search(value))
         if operator != "in":
             return NotImplemented
-        pools = self.env["collections.pool"].browse(
-            pool_id for pool_id in value if isinstance(pool_id, int) and pool_id
-        )
+        pools = Pool.browse(pool_id for pool_id in value if pool_id).exists()
+        domain = self._get_collections_pools_domain(pools)
+        if False in value:
+            every = self._get_collections_pools_domain(Pool.search(Domain.TRUE))
+            domain |= ~every
+        return domain
+
+    def _get_collections_pools_domain(self, pools):
         return Domain.OR(
             Domain("id", "in", SQL("(%s)", pool._get_checked_partner_query()))
-            for pool in pools.exists()
+            for pool in pools
         )
 
     def action_refresh_aging(self):
@@ -75,33 +83,65 @@ class ResPartner(models.Model):
         :return: True
         """
         Snapshot = self.env["collections.aging.snapshot"]
+        Snapshot.check_access("create")
         partners = self.commercial_partner_id
-        vals_list = []
-        for company in self.env.companies:
-            definitions = self.env["collections.aging.definition"]._get_definition(
-                company
-            )
-            shown = self.env["collections.aging.balance"].search(
-                [
-                    ("partner_id", "in", partners.ids),
-                    ("company_id", "=", company.id),
-                    ("is_current", "=", True),
-                ]
-            )
-            for partner in partners:
-                rows = shown.filtered(
-                    lambda row, partner=partner: row.partner_id == partner
-                )
-                vals_list += [
-                    {
-                        "company_id": company.id,
-                        "partner_id": partner.id,
-                        "definition_id": definition.id,
-                    }
-                    for definition in definitions | rows.definition_id
-                ]
-        Snapshot.create(vals_list).action_run()
+        snapshots = Snapshot
+        if partners:
+            for company in self.env.companies:
+                for definition in self._get_shown_definitions(company):
+                    # Which customers a refresh is for is closed to users.
+                    snapshots |= Snapshot.sudo().create(
+                        self._prepare_refresh_vals(company, definition, partners)
+                    )
+        snapshots.sudo(self.env.su).action_run()
         return True
+
+    def _get_shown_definitions(self, company):
+        """Return the definitions that show the customers, the one in force included.
+
+        :param company: a `res.company`
+        """
+        shown = self.env["collections.aging.balance"]._read_group(
+            [
+                ("partner_id", "in", self.commercial_partner_id.ids),
+                ("company_id", "=", company.id),
+                ("is_current", "=", True),
+            ],
+            aggregates=["definition_id:recordset"],
+        )
+        Definition = self.env["collections.aging.definition"]
+        definitions = Definition._get_definition(company) | shown[0][0]
+        if not definitions:
+            raise UserError(
+                self.env._(
+                    "There is no aging period definition for %(company)s. Create one "
+                    "under Configuration > Aging Period Definitions.",
+                    company=company.name,
+                )
+            )
+        return definitions
+
+    def _prepare_refresh_vals(self, company, definition, partners):
+        """Return the values of the snapshot that refreshes the figures of customers.
+
+        It ages them by the same date as the list they stand in.
+        """
+        full, _partial = (
+            self.env["collections.aging.snapshot"]
+            .sudo()
+            ._get_current_snapshots(company, definition)
+        )
+        vals = {
+            "company_id": company.id,
+            "definition_id": definition.id,
+            "is_refresh": True,
+            "scope_partner_ids": partners.ids,
+            "date_basis": full.date_basis or "due_date",
+            "include_zero_balance": full.include_zero_balance,
+        }
+        if len(partners) == 1:
+            vals["partner_id"] = partners.id
+        return vals
 
     def action_view_collections_items(self):
         """Open the open items of the customers."""
@@ -112,7 +152,7 @@ class ResPartner(models.Model):
             ("account_type", "=", "asset_receivable"),
             ("parent_state", "=", "posted"),
             ("reconciled", "=", False),
-            ("partner_id", "child_of", self.commercial_partner_id.ids),
+            ("partner_id.commercial_partner_id", "in", self.commercial_partner_id.ids),
         ]
         action["context"] = {"create": False}
         return action

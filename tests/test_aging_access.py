@@ -1,4 +1,4 @@
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import tagged
 
 from .common import AGENT, MANAGER, CollectionsCommon
@@ -89,6 +89,55 @@ class TestAgingAccess(CollectionsCommon):
         ):
             with self.assertRaises(AccessError):
                 call()
+
+    def test_figures_cannot_come_in_through_the_context(self):
+        Snapshot = (
+            self.env["collections.aging.snapshot"]
+            .with_user(self.agent)
+            .with_context(
+                default_state="done",
+                default_amount_total=5,
+                default_run_number=999999,
+                default_is_history=True,
+                default_scope_partner_ids=self.partner.ids,
+            )
+        )
+        snapshot = Snapshot.create({"date": "2026-03-31"})
+        self.assertRecordValues(
+            snapshot,
+            [
+                {
+                    "state": "draft",
+                    "amount_total": 0.0,
+                    "run_number": 0,
+                    "is_history": False,
+                }
+            ],
+        )
+        self.assertFalse(snapshot.sudo().scope_partner_ids)
+
+    def test_agent_cannot_take_the_figures_of_a_snapshot_away(self):
+        snapshot = self.snapshot.with_user(self.agent)
+        with self.assertRaises(AccessError):
+            snapshot.date = "2026-03-30"
+        snapshot.write({"date": "2026-03-31", "include_zero_balance": False})
+        self.assertEqual((snapshot.state, snapshot.amount_total), ("done", 100.0))
+        snapshot.action_run()
+        self.assertEqual(snapshot.amount_total, 100.0)
+
+    def test_definition_in_use_cannot_be_given_to_another_company(self):
+        other = self.setup_other_company()["company"]
+        self.company.collections_aging_definition_id = False
+        with self.assertRaisesRegex(ValidationError, "30/60/90 is used by"):
+            self.definition.company_id = other
+        self.definition.company_id = self.company
+
+    def test_definition_cannot_be_broken_through_the_context(self):
+        period = self.definition.period_ids[0].with_context(
+            collections_periods_written=True
+        )
+        with self.assertRaises(ValidationError):
+            period.interval = "day"
 
     def test_manager_sets_up(self):
         company = self.company.with_user(self.manager)

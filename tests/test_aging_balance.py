@@ -137,6 +137,62 @@ class TestAgedBalances(CollectionsCommon):
         )
         self.assertEqual((past + again).mapped("is_history"), [False, True])
 
+    def test_removed_period_keeps_its_amount_under_its_own_name(self):
+        snapshot = self._run_snapshot("2026-02-15")
+        periods = self.definition.period_ids.sorted()
+        periods[1:3].unlink()
+        report = self.env["collections.aging.report"].search(
+            [("snapshot_id", "=", snapshot.id)]
+        )
+        self.assertEqual(sum(report.mapped("amount")), snapshot.amount_total)
+        self.assertEqual(report.period_id.name, "1-30")
+        view = self.Balance.with_context(
+            collections_snapshot_id=snapshot.id
+        ).get_aging_view()
+        self.assertEqual(
+            [column["string"] for column in view["columns"]],
+            ["Over 90", "61-90", "31-60", "1-30", "Today", "Not due"],
+        )
+        self.definition.period_ids.sorted()[0].name = "Ancient"
+        view = self.Balance.with_context(
+            collections_snapshot_id=snapshot.id
+        ).get_aging_view()
+        self.assertEqual(view["columns"][0]["string"], "Ancient")
+
+    def test_line_above_looks_at_all_companies_in_use(self):
+        other = self.setup_other_company()["company"]
+        self.env["collections.aging.snapshot"].create(
+            {"company_id": other.id, "definition_id": self.definition.id}
+        ).action_run()
+        self.snapshot.sudo().ledger_difference = 12.0
+        Balance = self.Balance.with_context(
+            allowed_company_ids=[other.id, self.company.id],
+            collections_definition_id=self.definition.id,
+        )
+        self.assertTrue(Balance.get_aging_view()["snapshot"]["ledger_difference"])
+        self.snapshot.sudo().ledger_difference = 0.0
+        self.assertFalse(Balance.get_aging_view()["snapshot"]["ledger_difference"])
+
+    def test_archived_default_pool_filters_nothing(self):
+        user = self._create_user("collector", AGENT)
+        self.env["collections.agent"].create(
+            {"user_id": user.id, "default_pool_id": self.pool.id}
+        )
+        self.pool.active = False
+        view = self.Balance.with_user(user).get_aging_view(pool_id=None)
+        self.assertFalse(view["pool_id"])
+
+    def test_pool_can_be_searched_by_its_name(self):
+        for domain, found in [
+            ([("pool_ids", "ilike", "Poo")], self.small),
+            ([("pool_ids", "=", "Pool")], self.small),
+            ([("pool_ids", "=", False)], self.large),
+        ]:
+            rows = self.Balance.search(
+                [*domain, ("snapshot_id", "=", self.snapshot.id)]
+            )
+            self.assertEqual(rows.partner_id, found, domain)
+
     def test_pool_can_be_searched_with_rows_of_the_report(self):
         found = self.env["collections.aging.report"].search(
             [

@@ -75,6 +75,87 @@ class TestAgingCurrent(CollectionsCommon):
         self.assertEqual(self._get_current(), {})
         self.assertEqual(len(future.balance_ids), 2)
 
+    def test_forecast_does_not_become_current_when_its_day_has_come(self):
+        full = self._run_snapshot(TODAY)
+        self._run_snapshot("2026-04-30")
+        with freeze_time("2026-05-02"):
+            view = self.env["collections.aging.balance"].get_aging_view()
+            self.assertEqual(view["snapshot"]["id"], full.id)
+            newer = self._run_snapshot("2026-04-29")
+            self.assertEqual(
+                self._get_current(), {self.first: newer, self.second: newer}
+            )
+
+    def test_forecast_breaks_no_promise_still_to_come(self):
+        line = self.env["account.move.line"].search(
+            [
+                ("partner_id", "=", self.first.id),
+                ("account_type", "=", "asset_receivable"),
+            ]
+        )
+        line.action_set_collections_status("promised", promise_date="2026-06-30")
+        self._run_snapshot("2026-12-31")
+        self.assertEqual(line.collections_status, "promised")
+
+    def test_customer_who_became_a_contact_has_no_row_any_more(self):
+        self._run_snapshot(TODAY)
+        self.second.parent_id = self.first
+        self.first.action_refresh_aging()
+        current = self._get_current()
+        self.assertEqual(list(current), [self.first])
+        row = self._get_row(current[self.first], self.first)
+        self.assertEqual(row.amount_due, 300.0)
+
+    def test_refresh_of_many_is_one_run_of_the_same_kind(self):
+        full = self._run_snapshot(TODAY, date_basis="invoice_date")
+        (self.first + self.second).action_refresh_aging()
+        current = self._get_current()
+        self.assertEqual(set(current), {self.first, self.second})
+        refresh = current[self.first]
+        self.assertEqual(refresh, current[self.second])
+        self.assertNotEqual(refresh, full)
+        self.assertRecordValues(
+            refresh,
+            [{"is_refresh": True, "date_basis": "invoice_date", "is_history": False}],
+        )
+        self.assertEqual(refresh.scope_name, "Chosen customers")
+
+    def test_shared_pool_looks_at_the_company_that_is_aged(self):
+        other = self.setup_other_company()["company"]
+        pool = self.env["collections.pool"].create(
+            {
+                "name": "Shared",
+                "company_id": False,
+                "domain": "[('collections_balance_ids.amount_due', '>', 150)]",
+            }
+        )
+        self._run_snapshot(TODAY)
+        both = (self.company + other).ids
+        Snapshot = self.env["collections.aging.snapshot"].with_context(
+            allowed_company_ids=both
+        )
+        here, there = Snapshot.create(
+            [
+                {"company_id": company.id, "pool_id": pool.id, "date": TODAY}
+                for company in (self.company, other)
+            ]
+        )
+        (here + there).action_run()
+        self.assertEqual(here.scope_partner_ids, self.second)
+        self.assertFalse(there.scope_partner_ids)
+
+    def test_pool_run_waits_for_a_full_run_after_the_periods_changed(self):
+        self._run_snapshot(TODAY)
+        self.definition.period_ids[1].unit = -20
+        for run in (
+            lambda: self._run_snapshot(TODAY, pool_id=self.pool.id),
+            self.first.action_refresh_aging,
+        ):
+            with self.assertRaisesRegex(UserError, "Run a snapshot of all customers"):
+                run()
+        self._run_snapshot(TODAY)
+        self.first.action_refresh_aging()
+
     def test_pool_run_replaces_its_customers_only(self):
         full = self._run_snapshot("2026-03-30")
         of_pool = self._run_snapshot(TODAY, pool_id=self.pool.id)
@@ -156,6 +237,8 @@ class TestAgingCurrent(CollectionsCommon):
         self.assertEqual(self._get_current(), {self.second: latest})
 
     def test_merged_customers_have_one_row_and_keep_their_history(self):
+        self.first.credit_limit = 1000.0
+        self.second.credit_limit = 500.0
         old = self._run_snapshot("2026-02-28")
         full = self._run_snapshot(TODAY)
         self.first.action_refresh_aging()
@@ -163,6 +246,11 @@ class TestAgingCurrent(CollectionsCommon):
             (self.first + self.second).ids, self.second
         )
         self.assertFalse(self.first.exists())
+        limits = full.balance_ids.read(["credit_limit", "credit_remaining"])
+        self.assertEqual(
+            [(row["credit_limit"], row["credit_remaining"]) for row in limits],
+            [(500.0, 200.0)],
+        )
         current = self._get_current()
         self.assertEqual(list(current), [self.second])
         row = self._get_row(current[self.second], self.second)

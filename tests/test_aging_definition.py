@@ -35,6 +35,13 @@ class TestAgingDefinition(CollectionsCommon):
             ],
         )
 
+    def test_programs_learn_what_is_wrong_with_their_date(self):
+        for value in ("abc", "31.03.2026", "2026-13-01", 5):
+            with self.assertRaisesRegex(UserError, "is not a date"):
+                self.definition.get_period_ranges(value)
+        with self.assertRaisesRegex(UserError, "one aging period definition"):
+            self.definition.browse().get_period_ranges("2026-01-01")
+
     def test_periods_follow_their_sequence_not_their_creation(self):
         definition = self.env["collections.aging.definition"].create(
             {

@@ -67,6 +67,20 @@ class TestCollectionsStatus(CollectionsCommon):
             ],
         )
 
+    def test_promise_leaves_items_without_a_share_as_they_are(self):
+        self.items[1].action_set_collections_status("disputed", reason="Wrong goods")
+        self.items.action_set_collections_status("promised", "2026-04-01", 60.0)
+        self.assertRecordValues(
+            self.items,
+            [
+                {"collections_status": "promised", "collections_dispute_reason": False},
+                {
+                    "collections_status": "disputed",
+                    "collections_dispute_reason": "Wrong goods",
+                },
+            ],
+        )
+
     def test_wrong_calls_say_what_is_wrong(self):
         def call(lines, *args, **kwargs):
             return lambda: lines.action_set_collections_status(*args, **kwargs)
@@ -78,6 +92,8 @@ class TestCollectionsStatus(CollectionsCommon):
         for call_it, message in [
             (call(self.items, "angry"), "angry is not a collection status"),
             (call(self.items, "promised"), "For which day"),
+            (call(self.items, "promised", "soon"), "is not a date"),
+            (call(self.items, "promised", "2026-04-01", "5"), "is not an amount"),
             (
                 call(self.items, "promised", "2026-04-01", 301.0),
                 "only .*300.00 is open",

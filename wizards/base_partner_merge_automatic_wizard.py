@@ -10,14 +10,10 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
         Balance = self.env["collections.aging.balance"].sudo()
         scopes = Balance._merge_partners(src_partners, dst_partner)
         result = super()._update_foreign_keys(src_partners, dst_partner)
+        customer = dst_partner.commercial_partner_id
         self.env["collections.aging.snapshot"].sudo().create(
             [
-                {
-                    "company_id": company.id,
-                    "definition_id": definition.id,
-                    "partner_id": dst_partner.commercial_partner_id.id,
-                    "update_collection_status": False,
-                }
+                customer._prepare_refresh_vals(company, definition, customer)
                 for company, definition in scopes
             ]
         ).action_run()

@@ -100,7 +100,7 @@ export function makeAgingView(view) {
                     get info() {
                         return controller.info;
                     },
-                    showBar: !context.collections_all_rows,
+                    showBar: !context.collections_snapshot_id,
                     selectPool: (poolId) => this.selectPool(poolId),
                 },
             });
@@ -139,12 +139,13 @@ export function makeAgingView(view) {
 
         get innerProps() {
             const { context, display, domain, groupBy, orderBy } = this.props;
-            const restriction = context.collections_all_rows ? [] : this.info.domain;
+            const restriction = context.collections_snapshot_id ? [] : this.info.domain;
             return {
                 ...this.viewProps,
                 context: {
                     ...context,
                     collections_definition_id: this.info.definition?.id,
+                    collections_pool_id: this.poolId,
                     collections_multi_company: this.info.has_several_companies,
                 },
                 display,
