@@ -598,7 +598,7 @@ class CollectionsAgingSnapshot(models.Model):
         is_current = self._get_is_current_sql()
         try:
             with self.env.cr.savepoint():
-                self._supersede_current()
+                self._supersede_current(is_current)
                 self.env.cr.execute(
                     self._get_insert_sql(ranges, columns, source, is_current)
                 )
@@ -655,9 +655,11 @@ class CollectionsAgingSnapshot(models.Model):
             & Domain("id", "!=", self.id)
         )
 
-    def _supersede_current(self):
-        """Make the earlier rows of the scope non-current, new row or not."""
-        is_current = self._get_is_current_sql()
+    def _supersede_current(self, is_current):
+        """Make the earlier rows of the scope non-current, new row or not.
+
+        :param SQL is_current: whether the run is the latest one of a customer
+        """
         self.env.cr.execute(
             SQL(
                 """

@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 from freezegun import freeze_time
 
 from odoo import Command, fields
@@ -675,6 +677,30 @@ class TestAgingSnapshot(CollectionsCommon):
         )
         self.assertEqual(sorted(made.mapped("state")), ["done", "draft"])
         self.assertIn("Broken", made.filtered("pool_id").error)
+
+    def test_unexpected_error_does_not_stop_the_daily_run_either(self):
+        pool = self.env["collections.pool"].create({"name": "Odd", "run_daily": True})
+        Snapshot = self.env.registry["collections.aging.snapshot"]
+        insert = Snapshot._insert_balances
+
+        def fail_for_pool(snapshot, ranges):
+            if snapshot.pool_id == pool:
+                raise ZeroDivisionError("something nobody thought of")
+            return insert(snapshot, ranges)
+
+        with (
+            patch.object(Snapshot, "_insert_balances", fail_for_pool),
+            self.assertLogs(
+                "odoo.addons.credit_collections.models.collections_aging_snapshot",
+                "ERROR",
+            ),
+        ):
+            self._run_cron()
+        made = self.env["collections.aging.snapshot"].search(
+            [("company_id", "=", self.company.id)]
+        )
+        self.assertEqual(made.mapped("state"), ["done"])
+        self.assertFalse(made.pool_id)
 
     def test_old_snapshots_go_but_never_current_rows(self):
         today = fields.Date.today()
