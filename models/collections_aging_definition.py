@@ -324,23 +324,31 @@ class CollectionsAgingDefinition(models.Model):
     def _get_view_description(self):
         return {"id": self.id, "name": self.name}
 
-    def _get_columns(self):
-        """Return the columns of Aged Balances before there is a snapshot.
+    def _get_columns(self, ranges=None):
+        """Return the columns of Aged Balances.
 
+        :param list[dict] ranges: the periods as `get_period_ranges` gave them to a
+            snapshot; those of today when there is none
         :return: `name` (field), `string` (heading), `date_range` (text) of each column
         :rtype: list[dict]
         """
         self.ensure_one()
+        ranges = self.get_period_ranges() if ranges is None else ranges
+        periods = self.env["collections.aging.period"].browse(
+            [period["id"] for period in ranges]
+        )
+        # A heading may have been changed since, or its period may be gone.
+        headings = {period.id: period.name for period in periods.exists()}
         return [
             {
                 "name": period["column"],
-                "string": period["name"],
+                "string": headings.get(period["id"], period["name"]),
                 "date_range": self._format_range(
                     fields.Date.to_date(period["date_from"]),
                     fields.Date.to_date(period["date_to"]),
                 ),
             }
-            for period in self.get_period_ranges()
+            for period in ranges
         ]
 
     def _get_structure(self):

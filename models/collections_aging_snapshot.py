@@ -853,28 +853,9 @@ class CollectionsAgingSnapshot(models.Model):
         return self._get_range(column)["name"]
 
     def _get_columns(self):
-        """Return the columns the rows were cut into, under their present headings.
-
-        :return: `name` (field), `string` (heading), `date_range` (text) of each column
-        :rtype: list[dict]
-        """
+        """Return the columns that the rows were cut into, see the definition's."""
         self.ensure_one()
-        ranges = self.period_ranges or []
-        periods = self.env["collections.aging.period"].browse(
-            [period["id"] for period in ranges]
-        )
-        names = {period.id: period.name for period in periods.exists()}
-        return [
-            {
-                "name": period["column"],
-                "string": names.get(period["id"], period["name"]),
-                "date_range": self.definition_id._format_range(
-                    fields.Date.to_date(period["date_from"]),
-                    fields.Date.to_date(period["date_to"]),
-                ),
-            }
-            for period in ranges
-        ]
+        return self.definition_id._get_columns(self.period_ranges or [])
 
     @api.model
     def _get_contact_ids(self, partners):
