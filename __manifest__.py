@@ -5,7 +5,6 @@
     "category": "Accounting/Accounting",
     "license": "LGPL-3",
     "author": "credit_collections contributors",
-    "website": "https://pypi.org/project/odoo-addon-credit-collections",
     "depends": ["account"],
     "data": [
         "security/collections_groups.xml",
