@@ -2,6 +2,7 @@ from . import test_aging_access
 from . import test_aging_balance
 from . import test_aging_current
 from . import test_aging_definition
+from . import test_aging_history
 from . import test_aging_periods
 from . import test_aging_scenarios
 from . import test_aging_snapshot
