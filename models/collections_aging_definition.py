@@ -258,6 +258,17 @@ class CollectionsAgingDefinition(models.Model):
             ("company_id", "parent_of", company.ids),
         ]
 
+    @api.model
+    def _get_missing_error(self, company):
+        """Return the error to raise where no definition applies to a company."""
+        return UserError(
+            self.env._(
+                "There is no aging period definition for %(company)s. Create one under "
+                "Configuration > Aging Period Definitions.",
+                company=company.name,
+            )
+        )
+
     def _get_period_lines(self):
         return [
             aging.PeriodLine(key, period.unit, period.interval)

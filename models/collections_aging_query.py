@@ -11,8 +11,7 @@ class CollectionsAgingQuery(models.AbstractModel):
     `is_refresh`, `date` and `date_basis`. Nothing here writes: each method returns a
     piece of SQL, and the pieces fit into one another
 
-        matches that do not count -> open items -> aged items -> totals per customer ->
-        rows
+        matches -> open items -> aged items -> totals per customer -> rows
 
     so that another addon can change one of them and leave the others alone. Whoever
     runs a piece flushes the ORM first.
@@ -47,9 +46,11 @@ class CollectionsAgingQuery(models.AbstractModel):
         """Return the query for the items open at the end of the snapshot's date.
 
         An item is open with its balance less the matches made up to that day
-        (`max_date`) with other posted items. That is what is open now, plus what was
-        matched later, plus what is matched with an entry that is not posted (resetting
-        a payment to draft keeps its matches): few rows to read for any recent day.
+        (`max_date`) with other posted items. For a recent day few rows have to be read
+        when one goes back to it: what is open now, plus what was matched later, plus
+        what is matched with an entry that is not posted (resetting a payment to draft
+        keeps its matches). For a day long ago it is shorter to go forward, from the
+        balance of every item. Both give the same.
 
         :param partner_ids: ids of `res.partner` to restrict to, contacts included
         :return: the query; columns `id`, `move_id`, `partner_id`, `date`,
@@ -83,70 +84,86 @@ class CollectionsAgingQuery(models.AbstractModel):
             date=self.date,
             partner_filter=partner_filter,
         )
-        if self._is_long_ago():
+        forward = self._is_long_ago()
+        matched = SQL(
+            """
+            SELECT line_id, SUM(amount) AS amount,
+                   SUM(amount_currency) AS amount_currency
+              FROM (%s) AS side
+          GROUP BY line_id
+            """,
+            self._get_matches_sql(accounts, forward),
+        )
+        if forward:
             return SQL(
                 """
-                WITH uncounted AS (
-                    SELECT line_id, SUM(amount) AS amount,
-                           SUM(amount_currency) AS amount_currency
-                      FROM (%(uncounted)s) AS side
-                  GROUP BY line_id
-                ), item AS (
+                WITH matched AS (%(matched)s), item AS (
                     SELECT %(columns)s,
-                           line.balance + COALESCE(uncounted.amount, 0) AS residual,
-                           line.amount_currency + COALESCE(uncounted.amount_currency, 0)
+                           line.balance + COALESCE(matched.amount, 0) AS residual,
+                           line.amount_currency + COALESCE(matched.amount_currency, 0)
                                AS residual_currency
                       FROM account_move_line line
-                 LEFT JOIN uncounted ON uncounted.line_id = line.id
+                 LEFT JOIN matched ON matched.line_id = line.id
                      WHERE %(where)s
                 )
                 SELECT * FROM item WHERE residual <> 0 OR residual_currency <> 0
                 """,
-                uncounted=self._get_uncounted_matches_sql(accounts, forward=True),
+                matched=matched,
                 columns=columns,
                 where=where,
             )
         return SQL(
             """
-            WITH uncounted AS (
-                SELECT line_id, SUM(amount) AS amount,
-                       SUM(amount_currency) AS amount_currency
-                  FROM (%(uncounted)s) AS side
-              GROUP BY line_id
-            )
+            WITH matched AS (%(matched)s)
             SELECT %(columns)s,
-                   line.amount_residual + COALESCE(uncounted.amount, 0) AS residual,
+                   line.amount_residual + COALESCE(matched.amount, 0) AS residual,
                    line.amount_residual_currency
-                       + COALESCE(uncounted.amount_currency, 0) AS residual_currency
+                       + COALESCE(matched.amount_currency, 0) AS residual_currency
               FROM account_move_line line
-         LEFT JOIN uncounted ON uncounted.line_id = line.id
+         LEFT JOIN matched ON matched.line_id = line.id
              WHERE line.reconciled IS NOT TRUE AND %(where)s
                AND (
-                    line.amount_residual + COALESCE(uncounted.amount, 0) <> 0
+                    line.amount_residual + COALESCE(matched.amount, 0) <> 0
                     OR line.amount_residual_currency
-                     + COALESCE(uncounted.amount_currency, 0) <> 0
+                     + COALESCE(matched.amount_currency, 0) <> 0
                )
          UNION ALL
-            SELECT %(columns)s, uncounted.amount, uncounted.amount_currency
-              FROM uncounted
-              JOIN account_move_line line ON line.id = uncounted.line_id
+            SELECT %(columns)s, matched.amount, matched.amount_currency
+              FROM matched
+              JOIN account_move_line line ON line.id = matched.line_id
              WHERE line.reconciled IS TRUE AND %(where)s
-               AND (uncounted.amount <> 0 OR uncounted.amount_currency <> 0)
+               AND (matched.amount <> 0 OR matched.amount_currency <> 0)
             """,
-            uncounted=self._get_uncounted_matches_sql(accounts),
+            matched=matched,
             columns=columns,
             where=where,
         )
 
     def _is_long_ago(self):
-        """Tell whether fewer matches were made up to the date than after it."""
+        """Tell whether going forward to the date reads less than going back.
+
+        Guessed from where the date lies between the first and the last match; on books
+        with as many matches in each month the two were even at 60 % of that time.
+        """
         [(first, last)] = self.env.execute_query(
             SQL("SELECT MIN(max_date), MAX(max_date) FROM account_partial_reconcile")
         )
         return bool(first) and (self.date - first).days < 0.6 * (last - first).days
 
-    def _get_uncounted_matches_sql(self, accounts, forward=False):
-        """Return the query for the matches that do not count on the snapshot's date."""
+    def _get_matches_sql(self, accounts, forward):
+        """Return the query for what matches add to the amounts of items.
+
+        Back from now these are the matches that do not count on the snapshot's date,
+        forward those that do, with the sign turned. Matches with entries that are not
+        posted are added either way: neither the residual nor the balance less the
+        matches up to the date knows better.
+
+        :param accounts: ids of the receivable accounts
+        :param forward: whether the amounts are added to the balance of the items,
+            instead of what is open of them now
+        :return: the query; columns `line_id`, `amount` and `amount_currency`
+        :rtype: SQL
+        """
         family = tuple(self._get_branch_family().ids)
         date = self.date
         return SQL(
@@ -441,6 +458,19 @@ class CollectionsAgingQuery(models.AbstractModel):
             self.id,
         )
 
+    def _get_contact_condition_sql(self, column):
+        """Return that a partner is a customer of the scope or a contact of one.
+
+        Items without a partner belong to a run over all customers only.
+        """
+        if not self._is_partial():
+            return SQL("TRUE")
+        return SQL(
+            "%s IN (SELECT id FROM res_partner WHERE %s)",
+            column,
+            self._get_scope_condition_sql(SQL("commercial_partner_id")),
+        )
+
     # === TIE-OUT === #
 
     def _get_ledger_total(self):
@@ -449,12 +479,6 @@ class CollectionsAgingQuery(models.AbstractModel):
         Added up from the journal items alone: it does not look at matching, and so
         proves the aged amounts.
         """
-        where = SQL("TRUE")
-        if self._is_partial():
-            where = SQL(
-                "line.partner_id IN (SELECT id FROM res_partner WHERE %s)",
-                self._get_scope_condition_sql(SQL("commercial_partner_id")),
-            )
         [(total,)] = self.env.execute_query(
             SQL(
                 """
@@ -469,7 +493,7 @@ class CollectionsAgingQuery(models.AbstractModel):
                 accounts=tuple(self._get_accounts().ids) or (0,),
                 company=self.company_id.id,
                 date=self.date,
-                where=where,
+                where=self._get_contact_condition_sql(SQL("line.partner_id")),
             )
         )
         return total

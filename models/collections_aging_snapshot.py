@@ -406,13 +406,7 @@ class CollectionsAgingSnapshot(models.Model):
     def _check_can_run(self):
         self.ensure_one()
         if not self.definition_id:
-            raise UserError(
-                self.env._(
-                    "There is no aging period definition for %(company)s. Create one "
-                    "under Configuration > Aging Period Definitions.",
-                    company=self.company_id.name,
-                )
-            )
+            raise self.definition_id._get_missing_error(self.company_id)
         problem = self.definition_id._get_problem(self.date)
         if problem:
             raise UserError(problem)
@@ -649,11 +643,8 @@ class CollectionsAgingSnapshot(models.Model):
         newer = Domain("date", ">", self.date) | (
             Domain("date", "=", self.date) & Domain("run_number", ">", self.run_number)
         )
-        return self.search(
-            self._get_ranked_domain(self.company_id, self.definition_id)
-            & newer
-            & Domain("id", "!=", self.id)
-        )
+        ranked = self._get_ranked_domain(self.company_id, self.definition_id)
+        return self.search(ranked & newer)
 
     def _supersede_current(self, is_current):
         """Make the earlier rows of the scope non-current, new row or not.
@@ -671,21 +662,10 @@ class CollectionsAgingSnapshot(models.Model):
                 """,
                 company=self.company_id.id,
                 definition=self.definition_id.id,
-                scope=self._get_superseded_condition_sql(),
+                # Besides the customers of the scope those who became contacts of one.
+                scope=self._get_contact_condition_sql(SQL("total.partner_id")),
                 replaced=is_current,
             )
-        )
-
-    def _get_superseded_condition_sql(self):
-        """Return which rows the run speaks for; alias `total`.
-
-        Besides the customers of the scope those who have become contacts of one.
-        """
-        if not self._is_partial():
-            return SQL("TRUE")
-        return SQL(
-            "total.partner_id IN (SELECT id FROM res_partner WHERE %s)",
-            self._get_scope_condition_sql(SQL("commercial_partner_id")),
         )
 
     def _get_current_scopes(self):
@@ -703,13 +683,10 @@ class CollectionsAgingSnapshot(models.Model):
         :return: the latest run over all customers (may be empty), and the later runs
             over some of them, newest first
         """
-        snapshots = self.search(self._get_ranked_domain(company, definition))
-        partial = self.browse()
-        for snapshot in snapshots:
-            if not snapshot._is_partial():
-                return snapshot, partial
-            partial += snapshot
-        return self.browse(), partial
+        ranked = self._get_ranked_domain(company, definition)
+        whole = Domain([("pool_id", "=", False), ("is_refresh", "=", False)])
+        full = self.search(ranked & whole, limit=1)
+        return full, full._get_newer_snapshots() if full else self.search(ranked)
 
     @api.model
     def _update_current(self, scopes):
@@ -777,9 +754,6 @@ class CollectionsAgingSnapshot(models.Model):
 
     def _update_history(self):
         """Mark the last run over all customers of each date."""
-        keys = {(s.company_id, s.definition_id, s.date) for s in self}
-        if not keys:
-            return
         snapshots_sudo = self.sudo().search(  # the mark is closed to users
             [
                 ("company_id", "in", self.company_id.ids),
@@ -909,12 +883,6 @@ class CollectionsAgingSnapshot(models.Model):
         :return: the number of items
         :rtype: int
         """
-        scope = SQL("TRUE")
-        if self._is_partial():
-            scope = SQL(
-                "line.partner_id IN (SELECT id FROM res_partner WHERE %s)",
-                self._get_scope_condition_sql(SQL("commercial_partner_id")),
-            )
         # A forecast does not break what was promised for a day still to come.
         date = min(self.date, fields.Date.context_today(self))
         rows = self.env.execute_query(
@@ -930,7 +898,7 @@ class CollectionsAgingSnapshot(models.Model):
                 """,
                 date=date,
                 company=self.company_id.id,
-                scope=scope,
+                scope=self._get_contact_condition_sql(SQL("line.partner_id")),
             )
         )
         lines = self.env["account.move.line"].browse(line_id for (line_id,) in rows)

@@ -112,13 +112,7 @@ class ResPartner(models.Model):
         Definition = self.env["collections.aging.definition"]
         definitions = Definition._get_definition(company) | shown[0][0]
         if not definitions:
-            raise UserError(
-                self.env._(
-                    "There is no aging period definition for %(company)s. Create one "
-                    "under Configuration > Aging Period Definitions.",
-                    company=company.name,
-                )
-            )
+            raise Definition._get_missing_error(company)
         return definitions
 
     def _prepare_refresh_vals(self, company, definition, partners):
