@@ -1,3 +1,4 @@
+from . import account_move
 from . import account_move_line
 from . import account_partial_reconcile
 from . import account_payment
@@ -10,6 +11,9 @@ from . import collections_aging_query
 from . import collections_aging_snapshot
 from . import collections_demo
 from . import collections_pool
+from . import collections_posting
 from . import collections_team
+from . import collections_writeoff
+from . import collections_writeoff_reason
 from . import res_company
 from . import res_partner

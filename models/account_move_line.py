@@ -36,6 +36,14 @@ class AccountMoveLine(models.Model):
     collections_dispute_reason = fields.Char(
         string="Dispute Reason", readonly=True, copy=False
     )
+    collections_writeoff_line_id = fields.Many2one(
+        comodel_name="account.move.line",
+        string="Writes off",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="The item that this line of a write-off closes.",
+    )
     collections_amount_open = fields.Monetary(
         string="Open Amount",
         compute="_compute_collections_amount_open",
@@ -155,6 +163,10 @@ class AccountMoveLine(models.Model):
 
     # === ACTION METHODS === #
 
+    def action_open_writeoff(self):
+        """Open the wizard that writes off the items."""
+        return self.env["collections.writeoff.wizard"]._open(self)
+
     def action_set_collections_status(
         self, status, promise_date=False, promise_amount=0.0, reason=False
     ):
@@ -266,6 +278,50 @@ class AccountMoveLine(models.Model):
                 line.write({**vals, "collections_promise_amount": share})
                 left = currency.round(left - share)
 
+    def _check_writeoff_items_open(self):
+        """Check that what lines of write-offs close is still open.
+
+        :raise UserError: names the items that were paid or changed meanwhile
+        """
+        problems = []
+        for item, lines in self.grouped("collections_writeoff_line_id").items():
+            amount_currency = -sum(lines.mapped("amount_residual_currency"))
+            amount = -sum(lines.mapped("amount_residual"))
+            currency = item.currency_id
+            if (
+                item.parent_state != "posted"
+                or lines.currency_id != currency
+                or lines.account_id != item.account_id
+                or not _is_part(amount_currency, item.amount_residual_currency, currency)
+                or not _is_part(amount, item.amount_residual, item.company_currency_id)
+            ):
+                problems.append(
+                    self.env._(
+                        "%(item)s: %(open)s is open, %(amount)s would be written off "
+                        "by %(move)s",
+                        item=item.move_id.display_name,
+                        open=currency.format(item.amount_residual_currency),
+                        amount=currency.format(amount_currency),
+                        move=lines.move_id.display_name,
+                    )
+                )
+        if problems:
+            raise UserError(
+                self.env._(
+                    "Items were paid or changed since the write-off was made. Change "
+                    "or delete the draft entry.\n%(items)s",
+                    items="\n".join(problems),
+                )
+            )
+
     def _break_promises(self):
         """Mark promises whose day has passed as broken."""
         self.sudo().write({"collections_status": "promise_broken"})  # made by the run
+
+
+def _is_part(part, whole, currency):
+    """Tell whether an amount is the whole of another or a part of it."""
+    if currency.is_zero(part):
+        return True
+    same_sign = (part < 0) == (whole < 0)
+    return same_sign and currency.compare_amounts(abs(part), abs(whole)) <= 0

@@ -233,6 +233,10 @@ class CollectionsAgingBalance(models.Model):
         """Age the customers of the rows again as of today."""
         return self.partner_id.action_refresh_aging()
 
+    def action_open_writeoff(self):
+        """Open the wizard that writes off all that is open of the customers."""
+        return self.env["collections.writeoff.wizard"]._open(self)
+
     # === BUSINESS METHODS === #
 
     @api.model

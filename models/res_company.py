@@ -28,6 +28,46 @@ class ResCompany(models.Model):
         "the latest figures of a customer. 0 keeps all of them.",
     )
 
+    collections_writeoff_journal_id = fields.Many2one(
+        comodel_name="account.journal",
+        string="Write-off Journal",
+        domain="[('type', '=', 'general')]",
+        help="Receives the write-off entries. What other systems call a journal of "
+        "type Daily is Odoo's journal of type Miscellaneous.",
+    )
+    collections_writeoff_account_id = fields.Many2one(
+        comodel_name="account.account",
+        string="Write-off Account",
+        domain="[('account_type', 'not in', ('asset_receivable', 'liability_payable', "
+        "'asset_cash', 'liability_credit_card', 'off_balance'))]",
+        help="Takes what is written off, as an expense or against an allowance for "
+        "doubtful debts. Reasons and customers can have an account of their own.",
+    )
+    collections_writeoff_reason_id = fields.Many2one(
+        comodel_name="collections.writeoff.reason",
+        string="Default Write-off Reason",
+        help="Proposed for every write-off. It can be changed there.",
+    )
+    collections_writeoff_separate_tax = fields.Boolean(
+        string="Separate Sales Tax",
+        help="The tax in what is written off goes back to its own accounts and tax "
+        "report lines. When off, the tax is part of the loss; taxes due on payment are "
+        "taken back always.",
+    )
+    collections_writeoff_draft = fields.Boolean(
+        string="Leave Write-offs in Draft",
+        help="The items stay open until somebody posts the entry.",
+    )
+    collections_writeoff_review_amount = fields.Monetary(
+        string="Review from",
+        help="From this amount on, the write-off of a customer stays in draft for a "
+        "second person. 0 for none.",
+    )
+
+    _check_collections_writeoff_review_amount = models.Constraint(
+        "CHECK (collections_writeoff_review_amount >= 0)",
+        "The amount to review write-offs from cannot be negative.",
+    )
     _check_collections_snapshot_retention_days = models.Constraint(
         "CHECK (collections_snapshot_retention_days >= 0)",
         "The number of days to keep snapshots cannot be negative.",
@@ -51,6 +91,18 @@ class ResCompany(models.Model):
                             company=company.name,
                         )
                     )
+
+    @api.constrains("collections_writeoff_journal_id", "collections_writeoff_account_id")
+    def _check_collections_posting(self):
+        Posting = self.env["collections.posting"]
+        for company in self:
+            journal = company.collections_writeoff_journal_id
+            account = company.collections_writeoff_account_id
+            problem = (
+                journal and Posting._find_journal_problem(journal, company)
+            ) or (account and Posting._find_account_problem(account, company))
+            if problem:
+                raise ValidationError(problem)
 
     def write(self, vals):
         # EXTENDS base: only administrators may write companies, but the parameters of
@@ -86,8 +138,13 @@ class ResCompany(models.Model):
     @api.model
     def action_open_collections_parameters(self):
         """Open the collections parameters of the current company."""
+        return self.env.company._get_collections_parameters_action()
+
+    def _get_collections_parameters_action(self):
+        """Return the window action that opens the parameters of the company."""
+        self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.res_company_action_collections_parameters"
         )
-        action["res_id"] = self.env.company.id
+        action["res_id"] = self.id
         return action

@@ -1,9 +1,10 @@
-from odoo import fields, models
-from odoo.exceptions import UserError
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
 AGENT = "credit_collections.group_collections_agent"
+MANAGER = "credit_collections.group_collections_manager"
 
 
 class ResPartner(models.Model):
@@ -27,6 +28,50 @@ class ResPartner(models.Model):
         search="_search_collections_pool_ids",
         groups=AGENT,
     )
+
+    collections_writeoff_account_id = fields.Many2one(
+        comodel_name="account.account",
+        string="Write-off Account",
+        company_dependent=True,
+        ondelete="restrict",
+        domain="[('account_type', 'not in', ('asset_receivable', 'liability_payable', "
+        "'asset_cash', 'liability_credit_card', 'off_balance'))]",
+        groups=MANAGER,
+        help="Takes what is written off of this customer, unless the reason has an "
+        "account of its own. Left empty, the account of the parameters is used.",
+    )
+    collections_written_off = fields.Boolean(
+        string="Has Write-offs",
+        compute="_compute_collections_written_off",
+        groups=AGENT,
+    )
+
+    @api.constrains("collections_writeoff_account_id")
+    def _check_collections_writeoff_account_id(self):
+        Posting = self.env["collections.posting"]
+        for partner in self:
+            account = partner.collections_writeoff_account_id
+            problem = account and Posting._find_account_problem(
+                account, self.env.company
+            )
+            if problem:
+                raise ValidationError(problem)
+
+    def _compute_collections_written_off(self):
+        moves = self.env["account.move"].search(self._get_writeoffs_domain())
+        partners = moves._filter_writeoffs_in_force().partner_id
+        for partner in self:
+            partner.collections_written_off = (
+                partner.commercial_partner_id._origin in partners
+            )
+
+    def _get_writeoffs_domain(self):
+        return [
+            ("partner_id", "in", self.commercial_partner_id.ids),
+            ("collections_writeoff_reason_id", "!=", False),
+            ("company_id", "in", self.env.companies.ids),
+            ("state", "=", "posted"),
+        ]
 
     def _compute_collections_pool_ids(self):
         pools = self.env["collections.pool"].search([("active", "=", True)])
@@ -136,6 +181,26 @@ class ResPartner(models.Model):
         if len(partners) == 1:
             vals["partner_id"] = partners.id
         return vals
+
+    def action_open_writeoff(self):
+        """Open the wizard that writes off all that is open of the customers."""
+        return self.env["collections.writeoff.wizard"]._open(self)
+
+    def action_view_writeoffs(self):
+        """Open the write-offs of the customers."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "credit_collections.account_move_action_writeoffs"
+        )
+        action["domain"] = [
+            ("collections_writeoff_reason_id", "!=", False),
+            ("partner_id", "in", self.commercial_partner_id.ids),
+        ]
+        return action
+
+    def action_open_writeoff_reversal(self):
+        """Open the wizard that takes write-offs of the customers back."""
+        moves = self.env["account.move"].search(self._get_writeoffs_domain())
+        return self.env["collections.writeoff.reversal.wizard"]._open(moves)
 
     def action_view_collections_items(self):
         """Open the open items of the customers."""

@@ -11,3 +11,5 @@ from . import test_collections_pool
 from . import test_collections_rpc
 from . import test_collections_status
 from . import test_collections_tours
+from . import test_tax_split
+from . import test_writeoff

@@ -186,3 +186,108 @@ class CollectionsCommon(AccountTestInvoicingCommon):
     def _get_column(self, definition, heading):
         ranges = definition.get_period_ranges(fields.Date.today())
         return next(period["column"] for period in ranges if period["name"] == heading)
+
+
+class WriteoffCommon(CollectionsCommon):
+    """A company that can write off, and checks of what was booked."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.writeoff_journal = cls.env["account.journal"].create(
+            {"name": "Write-offs", "code": "WOFF", "type": "general"}
+        )
+        cls.writeoff_account = cls._create_account("Bad debts", "600666")
+        cls.reason = cls.env["collections.writeoff.reason"].create(
+            {"code": "BAD", "name": "Bad debts"}
+        )
+        cls.company.write(
+            {
+                "collections_writeoff_journal_id": cls.writeoff_journal.id,
+                "collections_writeoff_account_id": cls.writeoff_account.id,
+                "collections_writeoff_reason_id": cls.reason.id,
+            }
+        )
+        cls.partner = cls._create_customer()
+
+    @classmethod
+    def _create_account(cls, name, code, account_type="expense", **values):
+        return cls.env["account.account"].create(
+            {"name": name, "code": code, "account_type": account_type, **values}
+        )
+
+    @classmethod
+    def _create_wizard(cls, records, **values):
+        return (
+            cls.env["collections.writeoff.wizard"]
+            .with_context(active_model=records._name, active_ids=records.ids)
+            .create(values)
+        )
+
+    @classmethod
+    def _write_off(cls, records, **values):
+        """Write off records through the wizard; returns the entries."""
+        wizard = cls._create_wizard(records, **values)
+        wizard.action_write_off()
+        return wizard.move_ids
+
+    @classmethod
+    def _get_books(cls):
+        """Return what stands on every account and tax report line, posted."""
+        cls.env.flush_all()
+        Line = cls.env["account.move.line"]
+        domain = [("parent_state", "=", "posted")]
+        accounts = Line._read_group(
+            domain,
+            ["company_id", "account_id", "currency_id"],
+            ["balance:sum", "amount_currency:sum"],
+        )
+        books = {
+            (company.id, account.id, currency.id): (
+                round(balance, 2),
+                round(amount_currency, 2),
+            )
+            for company, account, currency, balance, amount_currency in accounts
+        }
+        tags = {}
+        for line in Line.search([*domain, ("tax_tag_ids", "!=", False)]):
+            for tag in line.tax_tag_ids:
+                tags[tag.name] = round(tags.get(tag.name, 0.0) + line.balance, 2)
+        books.update(tags)
+        return {key: value for key, value in books.items() if value not in (0, (0, 0))}
+
+    @classmethod
+    def _get_states(cls, *moves):
+        """Return what a user sees of documents: state and residuals of each item."""
+        return [
+            (
+                move.payment_state,
+                move.amount_residual,
+                [
+                    (
+                        line.amount_residual,
+                        line.amount_residual_currency,
+                        line.reconciled,
+                    )
+                    for line in cls._get_term_lines(move)
+                ],
+            )
+            for move in moves
+        ]
+
+    def _assert_entry(self, move, expected, message=None):
+        """Check all lines of an entry: account, debit, credit (company currency)."""
+        lines = sorted(
+            (line.account_id.code, round(line.debit, 2), round(line.credit, 2))
+            for line in move.line_ids
+        )
+        expected = sorted(
+            (account.code, debit, credit) for account, debit, credit in expected
+        )
+        self.assertEqual(lines, expected, message)
+        self.assertEqual(sum(move.line_ids.mapped("balance")), 0.0)
+
+    def _assert_undone(self, books, states, moves):
+        """Check that books and documents are what they were before."""
+        self.assertEqual(self._get_books(), books)
+        self.assertEqual(self._get_states(*moves), states)

@@ -1,0 +1,389 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"
+
+    collections_writeoff_reason_id = fields.Many2one(
+        comodel_name="collections.writeoff.reason",
+        string="Write-off Reason",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="Why customer items were written off with this entry. Reversals of "
+        "write-offs carry it too.",
+    )
+    collections_writeoff_amount = fields.Monetary(
+        string="Written-off Amount",
+        currency_field="company_currency_id",
+        readonly=True,
+        copy=False,
+        help="What the entry writes off, tax included, in company currency. Negative "
+        "for written-off credits and for reversals.",
+    )
+    collections_writeoff_tax_amount = fields.Monetary(
+        string="Tax Part",
+        currency_field="company_currency_id",
+        readonly=True,
+        copy=False,
+        help="The tax in it that was booked back on the accounts of the taxes.",
+    )
+    collections_writeoff_state = fields.Selection(
+        selection=[
+            ("draft", "In review"),
+            ("posted", "Written off"),
+            ("reversed", "Reversed"),
+            ("reversal", "Reversal"),
+            ("cancel", "Cancelled"),
+        ],
+        string="Write-off State",
+        compute="_compute_collections_writeoff_state",
+    )
+    collections_written_off_amount = fields.Monetary(
+        string="Written Off",
+        compute="_compute_collections_written_off_amount",
+        help="What of the invoice is written off, in its currency.",
+    )
+    collections_is_written_off = fields.Boolean(
+        string="Has Write-offs",
+        compute="_compute_collections_written_off_amount",
+        search="_search_collections_is_written_off",
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends(
+        "state", "collections_writeoff_reason_id", "reversal_move_ids.state"
+    )
+    def _compute_collections_writeoff_state(self):
+        for move in self:
+            if not move.collections_writeoff_reason_id:
+                move.collections_writeoff_state = False
+            elif move.state != "posted":
+                move.collections_writeoff_state = move.state
+            elif move.reversed_entry_id:
+                move.collections_writeoff_state = "reversal"
+            elif move._is_in_force():
+                move.collections_writeoff_state = "posted"
+            else:
+                move.collections_writeoff_state = "reversed"
+
+    @api.depends("amount_residual")
+    def _compute_collections_written_off_amount(self):
+        amounts = {}
+        if self.ids:
+            self.env["account.partial.reconcile"].flush_model()
+            self.env["account.move.line"].flush_model(
+                ["collections_writeoff_line_id", "parent_state"]
+            )
+            amounts = dict(
+                self.env.execute_query(
+                    SQL(
+                        """
+                        SELECT match.move_id, SUM(match.amount)
+                          FROM (%s) AS match
+                         WHERE match.move_id IN %s
+                      GROUP BY match.move_id
+                        """,
+                        self._get_writeoff_matches(),
+                        tuple(self.ids),
+                    )
+                )
+            )
+        for move in self:
+            amount = float(amounts.get(move._origin.id, 0.0))
+            move.collections_written_off_amount = amount
+            move.collections_is_written_off = move._origin.id in amounts
+
+    def _search_collections_is_written_off(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        domain = Domain(
+            "id",
+            "in",
+            SQL("(SELECT match.move_id FROM (%s) AS match)", self._get_writeoff_matches()),
+        )
+        return Domain.OR(domain if wanted else ~domain for wanted in value)
+
+    @api.model
+    def _get_writeoff_matches(self):
+        """Return the SQL of what is matched between items and their write-offs.
+
+        Rows of `move_id`, the document written off, and `amount` in its currency.
+        """
+        return SQL(
+            """
+            SELECT item.move_id, partial.debit_amount_currency AS amount
+              FROM account_move_line writeoff
+              JOIN account_move_line item
+                ON item.id = writeoff.collections_writeoff_line_id
+              JOIN account_partial_reconcile partial
+                ON partial.debit_move_id = item.id
+               AND partial.credit_move_id = writeoff.id
+             WHERE writeoff.collections_writeoff_line_id IS NOT NULL
+               AND writeoff.parent_state = 'posted'
+         UNION ALL
+            SELECT item.move_id, partial.credit_amount_currency
+              FROM account_move_line writeoff
+              JOIN account_move_line item
+                ON item.id = writeoff.collections_writeoff_line_id
+              JOIN account_partial_reconcile partial
+                ON partial.credit_move_id = item.id
+               AND partial.debit_move_id = writeoff.id
+             WHERE writeoff.collections_writeoff_line_id IS NOT NULL
+               AND writeoff.parent_state = 'posted'
+            """
+        )
+
+    # === ACTION METHODS === #
+
+    def action_open_writeoff(self):
+        """Open the wizard that writes off what is open of the invoices."""
+        return self.env["collections.writeoff.wizard"]._open(self)
+
+    def action_view_writeoffs(self):
+        """Open the entries that write the invoices off."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "credit_collections.account_move_action_writeoffs"
+        )
+        moves = self._get_writeoff_moves()
+        action["domain"] = [("id", "in", moves.ids)]
+        action["context"] = {"create": False}
+        if len(moves) == 1:
+            action.update(
+                {"views": [(False, "form")], "res_id": moves.id, "view_mode": "form"}
+            )
+        return action
+
+    def action_open_writeoff_reversal(self):
+        """Open the wizard that takes write-offs back.
+
+        Called on write-off entries, or on the invoices they write off.
+        """
+        moves = self.filtered("collections_writeoff_reason_id")
+        return self.env["collections.writeoff.reversal.wizard"]._open(
+            moves | (self - moves)._get_writeoff_moves()
+        )
+
+    def action_reverse_writeoff(self, date=False):
+        """Take write-offs back: the entry, the matching and the tax, to the cent.
+
+        Payments and other matches that the items had before stay as they are.
+
+        :param date: accounting date of the reversals, a date or ISO text; today when
+            empty
+        :return: a window action on the reversals
+        :rtype: dict
+        :raise AccessError: when the user is not a collections manager
+        :raise UserError: when an entry is no write-off in force, or the date is locked
+        """
+        reversals = self._reverse_writeoffs(date)
+        return reversals._get_records_action(
+            name=self.env._("Reversed Write-offs"), context={"create": False}
+        )
+
+    # === BUSINESS METHODS === #
+
+    def _reverse_writeoffs(self, date=False):
+        """Reverse write-offs, see `action_reverse_writeoff`.
+
+        :return: the reversals, an `account.move`
+        """
+        Posting = self.env["collections.posting"]
+        Posting._check_manager()
+        self.check_access("write")
+        if not self:
+            raise UserError(self.env._("Select the write-offs to reverse first."))
+        unfit = self - self._filter_writeoffs_in_force()
+        if unfit:
+            raise UserError(
+                self.env._(
+                    "These are no write-offs that can be reversed: %(moves)s. They were "
+                    "reversed already, are not posted, or write nothing off.",
+                    moves=", ".join(unfit.mapped("display_name")),
+                )
+            )
+        date = Posting._parse_date(date)
+        Posting._lock(self)
+        if self._filter_writeoffs_in_force() != self:
+            raise UserError(
+                self.env._("Somebody else has just reversed one of these write-offs.")
+            )
+        for move in self:
+            Posting._check_date(
+                move.company_id, move.journal_id, date, move._affect_tax_report()
+            )
+        return self._reverse_moves(
+            [
+                {
+                    "date": date,
+                    "ref": self.env._(
+                        "Reversal of write-off %(move)s", move=move.name
+                    ),
+                }
+                for move in self
+            ],
+            cancel=True,
+        )
+
+    def _is_in_force(self):
+        """Tell whether an entry is posted and no reversal takes it back."""
+        return self.state == "posted" and not any(
+            reversal._is_in_force() for reversal in self.reversal_move_ids
+        )
+
+    def _filter_writeoffs_in_force(self):
+        """Return the entries that write something off and are not reversed."""
+        return self.filtered(
+            lambda move: (
+                move.collections_writeoff_reason_id
+                and not move.reversed_entry_id
+                and move._is_in_force()
+            )
+        )
+
+    def _get_writeoff_moves(self):
+        """Return the posted entries that write documents off, the newest first."""
+        lines = self.env["account.move.line"].search(
+            [
+                ("collections_writeoff_line_id", "in", self.line_ids.ids),
+                ("parent_state", "=", "posted"),
+            ]
+        )
+        return lines.move_id._filter_writeoffs_in_force().sorted(
+            lambda move: (move.date, move.id), reverse=True
+        )
+
+    def _get_writeoff_roots(self):
+        """Return the write-offs that these entries are, or reverse in the end."""
+        roots = self.env["account.move"]
+        entries = self.filtered("collections_writeoff_reason_id")
+        while entries:
+            roots |= entries.filtered(lambda move: not move.reversed_entry_id)
+            entries = entries.reversed_entry_id
+        return roots
+
+    def _match_writeoffs(self):
+        """Match the write-offs in force among the entries with what they write off.
+
+        :raise UserError: when items were paid or changed meanwhile
+        """
+        lines = (
+            self._get_writeoff_roots()
+            ._filter_writeoffs_in_force()
+            .line_ids.filtered(
+                lambda line: line.collections_writeoff_line_id and not line.reconciled
+            )
+        )
+        if not lines:
+            return
+        self.env["collections.posting"]._lock(lines.collections_writeoff_line_id)
+        lines._check_writeoff_items_open()
+        Line = self.env["account.move.line"]
+        own, foreign = [], []
+        for line in lines:
+            pair = line | line.collections_writeoff_line_id
+            is_own = line.currency_id == line.company_currency_id
+            (own if is_own else foreign).append(pair)
+        if own:
+            Line._reconcile_plan(own)
+        if foreign:
+            # Written off at the rate the items are booked with: there is nothing for
+            # core to book as won or lost. Twice, since what only differs in company
+            # currency is matched once the currency is at zero.
+            no_exchange = Line.with_context(no_exchange_difference=True)
+            no_exchange._reconcile_plan(foreign)
+            rest = [
+                pair for pair in foreign if not any(line.reconciled for line in pair)
+            ]
+            if rest:
+                no_exchange._reconcile_plan(rest)
+
+    def _update_writeoff_amounts(self):
+        """Note what the entries write off, which a reviewer may have changed."""
+        for move in self:
+            receivables = move.line_ids.filtered(
+                lambda line: line.account_type == "asset_receivable"
+            )
+            taxes = move.line_ids.filtered("tax_repartition_line_id")
+            vals = {
+                "collections_writeoff_amount": -sum(receivables.mapped("balance")),
+                "collections_writeoff_tax_amount": sum(taxes.mapped("balance")),
+            }
+            currency = move.company_currency_id
+            if any(currency.compare_amounts(move[name], vals[name]) for name in vals):
+                move.write(vals)
+
+    def _unmatch_writeoffs(self):
+        """Take apart what the entries, write-offs or their reversals, are matched with."""
+        self.line_ids.remove_move_reconcile()
+
+    # === OVERRIDES === #
+
+    def _post(self, soft=True):
+        # EXTENDS account: write-offs are matched with their items when they are posted,
+        # whoever posts them, and items open again when reversals are
+        entries = self.filtered("collections_writeoff_reason_id")
+        if not entries:
+            return super()._post(soft)
+        today = fields.Date.context_today(self)
+        reversed_entries = entries.filtered(
+            lambda move: not soft or move.date <= today
+        ).reversed_entry_id.filtered(lambda move: move.state == "posted")
+        reversed_entries._unmatch_writeoffs()
+        posted = super()._post(soft)
+        (posted & entries)._update_writeoff_amounts()
+        (posted & entries)._match_writeoffs()
+        return posted
+
+    def button_draft(self):
+        # EXTENDS account, which keeps what is matched with an entry in draft
+        entries = self.filtered("collections_writeoff_reason_id")
+        taken_back = entries.filtered(
+            lambda move: any(
+                reversal._is_in_force() and reversal not in self
+                for reversal in move.reversal_move_ids
+            )
+        )
+        if taken_back:
+            raise UserError(
+                self.env._(
+                    "%(moves)s was reversed. Reset the reversal to draft first, or "
+                    "leave both as they are.",
+                    moves=", ".join(taken_back.mapped("display_name")),
+                )
+            )
+        written_off = self - entries
+        written_off = written_off.filtered("collections_is_written_off")
+        if written_off:
+            raise UserError(
+                self.env._(
+                    "These documents are written off: %(moves)s. Reverse the write-off "
+                    "first.",
+                    moves=", ".join(written_off.mapped("display_name")),
+                )
+            )
+        entries._unmatch_writeoffs()
+        result = super().button_draft()
+        entries._match_writeoffs()
+        return result
+
+    def _reverse_moves(self, default_values_list=None, cancel=False):
+        # EXTENDS account: reversals count against the write-offs of their reason
+        if self.collections_writeoff_reason_id:
+            default_values_list = default_values_list or [{} for move in self]
+            for move, default_values in zip(self, default_values_list, strict=True):
+                if move.collections_writeoff_reason_id:
+                    default_values.update(move._prepare_writeoff_reversal_vals())
+        return super()._reverse_moves(default_values_list, cancel=cancel)
+
+    def _prepare_writeoff_reversal_vals(self):
+        """Return what the reversal of a write-off, or of its reversal, says of it."""
+        return {
+            "collections_writeoff_reason_id": self.collections_writeoff_reason_id.id,
+            "collections_writeoff_amount": -self.collections_writeoff_amount,
+            "collections_writeoff_tax_amount": -self.collections_writeoff_tax_amount,
+        }

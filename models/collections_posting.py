@@ -1,0 +1,193 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import format_date
+
+from ..exceptions import MissingParameterError
+
+MANAGER = "credit_collections.group_collections_manager"
+# What accounting keeps for itself: an amount booked there would not leave the books of
+# the customer, or would have to be explained by the bank.
+REFUSED_ACCOUNT_TYPES = (
+    "asset_receivable",
+    "liability_payable",
+    "asset_cash",
+    "liability_credit_card",
+    "off_balance",
+)
+
+
+class CollectionsPosting(models.AbstractModel):
+    """What everything that posts asks before it does: right, journal, account, date."""
+
+    _name = "collections.posting"
+    _description = "Checks before Posting"
+
+    @api.model
+    def _check_manager(self):
+        """Refuse users who may not post in collections.
+
+        :raise AccessError: when the user is not a collections manager
+        """
+        if not self.env.su and not self.env.user.has_group(MANAGER):
+            raise AccessError(
+                self.env._(
+                    "Only collections managers may do this. Ask an administrator for "
+                    "the group Credit & Collections / Manager."
+                )
+            )
+
+    @api.model
+    def _get_missing_error(self, message, company):
+        """Return the error for a parameter that is not set.
+
+        :param str message: what is missing
+        :param company: the `res.company` whose parameters lack it
+        """
+        return MissingParameterError(
+            message,
+            company._get_collections_parameters_action(),
+            self.env._("Open Parameters"),
+        )
+
+    @api.model
+    def _find_journal_problem(self, journal, company):
+        """Return why a general journal cannot be used, as a text, or None.
+
+        :param journal: one `account.journal`
+        :param company: the `res.company` that books
+        """
+        if not journal.active:
+            return self.env._(
+                "The journal %(journal)s is archived. Choose another one.",
+                journal=journal.display_name,
+            )
+        if journal.company_id not in company.sudo().parent_ids:
+            return self.env._(
+                "The journal %(journal)s does not belong to %(company)s.",
+                journal=journal.display_name,
+                company=company.name,
+            )
+        if journal.type != "general":
+            return self.env._(
+                "The journal %(journal)s is not of type Miscellaneous. Choose one "
+                "that is.",
+                journal=journal.display_name,
+            )
+        return None
+
+    @api.model
+    def _find_account_problem(self, account, company):
+        """Return why nothing can be booked on an account, as a text, or None.
+
+        :param account: one `account.account`
+        :param company: the `res.company` that books
+        """
+        if not company.sudo().parent_ids & account.sudo().company_ids:
+            return self.env._(
+                "The account %(account)s is not for %(company)s.",
+                account=account.sudo().display_name,
+                company=company.name,
+            )
+        if not account.active:
+            return self.env._(
+                "The account %(account)s is archived. Choose another one.",
+                account=account.display_name,
+            )
+        if account.account_type in REFUSED_ACCOUNT_TYPES:
+            return self.env._(
+                "The account %(account)s is of type %(type)s. Choose an expense, "
+                "income or allowance account.",
+                account=account.display_name,
+                type=dict(
+                    account._fields["account_type"]._description_selection(self.env)
+                )[account.account_type],
+            )
+        return None
+
+    @api.model
+    def _get_lock_dates(self, company, journal, date, has_tax):
+        """Return the lock dates that keep an entry from being booked on a day.
+
+        Hook: modules that lock journals on days of their own add them here.
+
+        :param company: the `res.company` that books
+        :param journal: the `account.journal`
+        :param date: the accounting date
+        :param bool has_tax: whether the entry has tax lines
+        :return: the lock dates with the name of their field, in order
+        :rtype: list[tuple[date, str]]
+        """
+        return company._get_violated_lock_dates(date, has_tax, journal)
+
+    @api.model
+    def _get_first_free_date(self, company, journal, date, has_tax):
+        """Return the first day from a date on that no lock date keeps closed."""
+        lock_dates = self._get_lock_dates(company, journal, date, has_tax)
+        while lock_dates:
+            date = fields.Date.add(lock_dates[-1][0], days=1)
+            lock_dates = self._get_lock_dates(company, journal, date, has_tax)
+        return date
+
+    @api.model
+    def _find_lock_problem(self, company, journal, date, has_tax):
+        """Return which lock date is in the way and the first free day, or None.
+
+        Odoo itself would silently book on another day.
+
+        :param company: the `res.company` that books
+        :param journal: the `account.journal`
+        :param date: the accounting date
+        :param bool has_tax: whether the entry has tax lines
+        """
+        lock_dates = self._get_lock_dates(company, journal, date, has_tax)
+        if not lock_dates:
+            return None
+        free = self._get_first_free_date(company, journal, date, has_tax)
+        return self.env._(
+            "%(date)s is locked by: %(locks)s. The first free day in %(journal)s is "
+            "%(free)s.",
+            date=format_date(self.env, date),
+            locks=company._format_lock_dates(lock_dates),
+            journal=journal.display_name,
+            free=format_date(self.env, free),
+        )
+
+    @api.model
+    def _check_date(self, company, journal, date, has_tax):
+        """Refuse a locked day.
+
+        :raise UserError: names the lock date and the first free day of the journal
+        """
+        problem = self._find_lock_problem(company, journal, date, has_tax)
+        if problem:
+            raise UserError(problem)
+
+    @api.model
+    def _parse_date(self, date):
+        """Return a day given as a date or ISO text; today when there is none.
+
+        :raise UserError: when the text is no day
+        """
+        try:
+            return fields.Date.to_date(date) or fields.Date.context_today(self)
+        except ValueError as error:
+            raise UserError(
+                self.env._("%(date)s is not a date like 2026-12-31.", date=date)
+            ) from error
+
+    @api.model
+    def _lock(self, records):
+        """Keep others from changing records until the end of the transaction.
+
+        :raise UserError: when somebody else is changing one of them just now
+        """
+        # The copy read before the lock was got may be old by now.
+        records.env.flush_all()
+        if records.try_lock_for_update(allow_referencing=True) != records:
+            raise UserError(
+                self.env._(
+                    "Somebody else is booking on the same items at this moment. Try "
+                    "again to see what is still open."
+                )
+            )
+        records.invalidate_recordset()

@@ -1,0 +1,766 @@
+import math
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+from odoo import Command, api, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.tools import clean_context
+
+from ..tools.tax_split import spread
+
+OPEN_ITEMS = Domain(
+    [
+        ("account_type", "=", "asset_receivable"),
+        ("parent_state", "=", "posted"),
+        ("reconciled", "=", False),
+    ]
+)
+# Lines of an invoice that make up its total. What is left out (cost of sales, the
+# shifting of discounts between accounts) adds up to zero.
+TOTAL_DISPLAY_TYPES = ("product", "tax", "epd", "rounding", "payment_term")
+
+
+class WriteoffPart(NamedTuple):
+    """What is written off of one item, with the sign of its residual."""
+
+    item: Any  # account.move.line
+    amount_currency: float  # in the currency of the item
+    balance: float  # in company currency, at the rate the item is booked with
+
+
+class LedgerKey(NamedTuple):
+    """What ledger lines of an entry have in common that are booked as one."""
+
+    is_tax: bool = False
+    account_id: int = 0  # 0 stands for the write-off account
+    name: str = ""
+    analytic: tuple = ()
+    tax_ids: tuple = ()
+    tag_ids: tuple = ()
+    tax_repartition_line_id: int = 0
+    group_tax_id: int = 0
+
+
+class CollectionsWriteoff(models.AbstractModel):
+    """Writing off customers' items: which, how they are cut, how they are booked."""
+
+    _name = "collections.writeoff"
+    _inherit = "collections.posting"
+    _description = "Write-off"
+
+    # === WHAT CAN BE WRITTEN OFF === #
+
+    @api.model
+    def _get_items(self, records):
+        """Return the open items that records stand for, by customer and due date.
+
+        Customers and aged balances mean all open items of the customer and his
+        contacts, as they are now.
+
+        :param records: `account.move.line`, `account.move`, `res.partner` or
+            `collections.aging.balance`
+        :return: the `account.move.line`
+        :raise UserError: when the records can have no items
+        """
+        Line = self.env["account.move.line"]
+        allowed = Domain("company_id", "in", self.env.companies.ids)
+        records.check_access("read")
+        if records._name == "account.move.line":
+            items = records.filtered_domain(OPEN_ITEMS)
+        elif records._name == "account.move":
+            items = records.line_ids.filtered_domain(OPEN_ITEMS)
+        elif records._name == "res.partner":
+            items = Line.search(
+                OPEN_ITEMS
+                & allowed
+                & Domain(
+                    "partner_id.commercial_partner_id",
+                    "in",
+                    records.commercial_partner_id.ids,
+                )
+            )
+        elif records._name == "collections.aging.balance":
+            items = Line
+            for company, balances in records.grouped("company_id").items():
+                owner = Domain(
+                    "partner_id.commercial_partner_id",
+                    "in",
+                    balances.partner_id.commercial_partner_id.ids,
+                )
+                if len(balances.filtered("partner_id")) < len(balances):
+                    owner |= Domain("partner_id", "=", False)
+                items |= Line.search(
+                    OPEN_ITEMS & Domain("company_id", "=", company.id) & owner
+                )
+        else:
+            raise UserError(
+                self.env._(
+                    "Write-offs start from invoices, open items, customers or aged "
+                    "balances, not from %(model)s.",
+                    model=records._description,
+                )
+            )
+        return items.sorted(
+            lambda item: (
+                item.partner_id.commercial_partner_id.name or "",
+                item.partner_id.commercial_partner_id.id,
+                item.date_maturity or item.date,
+                item.id,
+            )
+        )
+
+    @api.model
+    def _get_pending_items(self, items):
+        """Return which items stand in write-offs that wait to be posted, with those.
+
+        :param items: `account.move.line`
+        :return: the draft `account.move` by item
+        :rtype: dict
+        """
+        lines = self.env["account.move.line"].search(
+            [
+                ("collections_writeoff_line_id", "in", items.ids),
+                ("parent_state", "=", "draft"),
+            ]
+        )
+        return {line.collections_writeoff_line_id: line.move_id for line in lines}
+
+    @api.model
+    def _get_parts(self, amounts):
+        """Return what is written off of each item, checked.
+
+        :param dict amounts: the amount of each item (`account.move.line`) in its
+            currency, with the sign of its residual; None for all that is open. Items
+            with an amount of 0 are left out
+        :return: list of `WriteoffPart`
+        :raise UserError: when an item is closed, pending, not a customer's, or the
+            amount is not a part of what is open
+        """
+        items = self.env["account.move.line"].union(*amounts)
+        self._check_items(items)
+        parts = [self._get_part(item, amount) for item, amount in amounts.items()]
+        return [part for part in parts if part.amount_currency or part.balance]
+
+    @api.model
+    def _check_items(self, items):
+        """Refuse items that cannot be written off.
+
+        :param items: `account.move.line`
+        :raise UserError: names the items
+        """
+        items.check_access("read")
+        foreign = items.filtered(
+            lambda item: (
+                item.account_type != "asset_receivable" or item.parent_state != "posted"
+            )
+        )
+        if foreign:
+            raise UserError(
+                self.env._(
+                    "These are not posted items of customers: %(items)s",
+                    items=self._get_names(foreign),
+                )
+            )
+        closed = items.filtered("reconciled")
+        if closed:
+            raise UserError(
+                self.env._(
+                    "These items have been closed meanwhile: %(items)s. Open the "
+                    "write-off again to see what is left.",
+                    items=self._get_names(closed),
+                )
+            )
+        pending = self._get_pending_items(items)
+        if pending:
+            raise UserError(
+                self.env._(
+                    "These items stand in a write-off that waits to be posted: "
+                    "%(items)s. Post, change or delete the draft entry.",
+                    items=self._get_names(items.browse(item.id for item in pending)),
+                )
+            )
+        if len(items.company_id) > 1:
+            raise UserError(
+                self.env._(
+                    "The items belong to several companies: %(companies)s. Write them "
+                    "off one company at a time; the company switch at the top right "
+                    "narrows the lists.",
+                    companies=", ".join(items.company_id.mapped("name")),
+                )
+            )
+
+    @api.model
+    def _get_part(self, item, amount):
+        """Return the `WriteoffPart` of one item.
+
+        A part of an item has the same part of its book value, so that nothing is won
+        or lost on the currency.
+        """
+        currency = item.currency_id
+        open_currency = item.amount_residual_currency
+        if currency.is_zero(open_currency):
+            # Only an exchange difference is left. It has no amount to choose from.
+            return WriteoffPart(item, 0.0, item.amount_residual)
+        if amount is None:
+            return WriteoffPart(item, open_currency, item.amount_residual)
+        if not isinstance(amount, int | float) or not math.isfinite(amount):
+            raise UserError(
+                self.env._(
+                    "%(amount)s is not an amount to write off of %(item)s.",
+                    amount=amount,
+                    item=item.display_name,
+                )
+            )
+        amount = currency.round(amount)
+        if not amount:
+            return WriteoffPart(item, 0.0, 0.0)
+        if (amount < 0) != (open_currency < 0) or (
+            currency.compare_amounts(abs(amount), abs(open_currency)) > 0
+        ):
+            raise UserError(
+                self.env._(
+                    "%(amount)s cannot be written off of %(item)s: %(open)s is open.",
+                    amount=currency.format(amount),
+                    item=item.display_name,
+                    open=currency.format(open_currency),
+                )
+            )
+        if not currency.compare_amounts(amount, open_currency):
+            return WriteoffPart(item, open_currency, item.amount_residual)
+        balance = item.amount_residual * amount / open_currency
+        return WriteoffPart(item, amount, item.company_currency_id.round(balance))
+
+    # === POSTING === #
+
+    @api.model
+    def _write_off(self, amounts, journal, reason, date, comment="", separate_tax=None):
+        """Write off items: one entry for each customer, matched with the items.
+
+        :param dict amounts: see `_get_parts`
+        :param journal: the `account.journal`, of type general
+        :param reason: the `collections.writeoff.reason`
+        :param date: the accounting date
+        :param str comment: text of the entries
+        :param bool separate_tax: book the tax back on its accounts; None for the
+            company's parameter
+        :return: the entries, posted or left in draft for review
+        :raise AccessError: when the user is not a collections manager
+        :raise UserError: when something is missing, closed meanwhile or locked
+        """
+        self._check_manager()
+        items = self.env["account.move.line"].union(*amounts)
+        self._lock(items)
+        parts = self._get_parts(amounts)
+        if not parts:
+            raise UserError(self.env._("There is nothing to write off."))
+        company = items.company_id
+        if separate_tax is None:
+            separate_tax = company.collections_writeoff_separate_tax
+        writeoff = self.with_company(company)
+        problem = writeoff._find_problem(company, journal, reason)
+        if problem:
+            raise problem
+        vals_list = writeoff._prepare_moves_vals(
+            parts, journal, reason, date, comment, separate_tax
+        )
+        has_tax = any(self._has_tax(vals) for vals in vals_list)
+        self._check_date(company, journal, date, has_tax)
+        # Nothing that an action was opened with may turn up as a default here, and
+        # taxes are as written: core must not compute them anew.
+        context = clean_context(self.env.context)
+        moves = (
+            self.env["account.move"]
+            .with_company(company)
+            .with_context(**context, skip_invoice_sync=True)
+            .create(vals_list)
+        )
+        moves = self.env["account.move"].with_company(company).browse(moves.ids)
+        reviewed = self._get_moves_to_review(moves, parts)
+        reviewed._message_log_batch(
+            bodies={
+                move.id: self.env._("Left in draft for review by a second person.")
+                for move in reviewed
+            }
+        )
+        (moves - reviewed)._post(soft=False)
+        return moves
+
+    @api.model
+    def _find_problem(self, company, journal, reason):
+        """Return the error for a journal or reason that is missing or unfit, or None.
+
+        :param company: the `res.company` that books
+        :param journal: an `account.journal`, may be empty
+        :param reason: a `collections.writeoff.reason`, may be empty
+        """
+        if not journal:
+            return self._get_missing_error(
+                self.env._(
+                    "There is no write-off journal for %(company)s. Choose one, or set "
+                    "it under Configuration > Parameters.",
+                    company=company.name,
+                ),
+                company,
+            )
+        problem = self._find_journal_problem(journal, company)
+        if problem:
+            return UserError(problem)
+        if not reason:
+            return self._get_missing_error(
+                self.env._(
+                    "There is no reason for the write-off. Choose one, or set a "
+                    "default under Configuration > Parameters."
+                ),
+                company,
+            )
+        if not reason.active:
+            return UserError(
+                self.env._(
+                    "The write-off reason %(reason)s is archived. Choose another one.",
+                    reason=reason.display_name,
+                )
+            )
+        return None
+
+    @api.model
+    def _get_account(self, partner, reason, company):
+        """Return the account that takes the loss: the reason's, customer's, company's.
+
+        :param partner: the customer, a `res.partner`; may be empty
+        :param reason: the `collections.writeoff.reason`
+        :param company: the `res.company` that books
+        :return: an `account.account`
+        :raise UserError: when there is none, or it cannot be used
+        """
+        reason = reason.with_company(company)
+        partner = partner.with_company(company)
+        account = (
+            reason.account_id
+            or partner.collections_writeoff_account_id
+            or company.collections_writeoff_account_id
+        )
+        if not account:
+            raise self._get_missing_error(
+                self.env._(
+                    "There is no write-off account for %(reason)s of %(customer)s. Set "
+                    "it on the reason, the customer, or under Configuration > "
+                    "Parameters.",
+                    reason=reason.display_name,
+                    customer=partner.display_name or self.env._("no customer"),
+                ),
+                company,
+            )
+        problem = self._find_account_problem(account, company)
+        if problem:
+            raise UserError(problem)
+        return account
+
+    @api.model
+    def _get_moves_to_review(self, moves, parts):
+        """Return the entries that stay in draft until somebody posts them.
+
+        The company wants it for all, or for those from an amount on. The amount is
+        that of the debts written off by the entry, or of the credits when they are
+        more.
+        """
+        company = moves.company_id
+        if company.collections_writeoff_draft:
+            return moves
+        limit = company.collections_writeoff_review_amount
+        if not limit:
+            return moves.browse()
+        balances = {part.item.id: part.balance for part in parts}
+        return moves.filtered(
+            lambda move: (
+                company.currency_id.compare_amounts(
+                    self._get_gross(
+                        balances[line.collections_writeoff_line_id.id]
+                        for line in move.line_ids
+                        if line.collections_writeoff_line_id
+                    ),
+                    limit,
+                )
+                >= 0
+            )
+        )
+
+    @api.model
+    def _get_gross(self, balances):
+        """Return the greater one of what is debit and what is credit, both positive."""
+        debit = credit = 0.0
+        for balance in balances:
+            if balance > 0:
+                debit += balance
+            else:
+                credit -= balance
+        return max(debit, credit)
+
+    # === ENTRIES === #
+
+    @api.model
+    def _prepare_moves_vals(self, parts, journal, reason, date, comment, separate_tax):
+        """Return the values of the entries, one for each customer.
+
+        Customers with taxes that are due on payment get one entry for each currency:
+        core makes no cash basis entry for an entry in several currencies.
+
+        :param list parts: list of `WriteoffPart`, all of one company
+        :param journal: the `account.journal`
+        :param reason: the `collections.writeoff.reason`
+        :param date: the accounting date
+        :param str comment: text of the entries
+        :param bool separate_tax: whether the tax is booked back on its accounts
+        :return: list of values for `account.move`
+        :raise UserError: when there is no usable write-off account
+        """
+        company = parts[0].item.company_id
+        compositions = self._get_compositions(
+            [part.item for part in parts], separate_tax
+        )
+        groups = defaultdict(list)
+        cash_basis_partners = {
+            part.item.partner_id.commercial_partner_id
+            for part in parts
+            if part.item.move_id in compositions
+            and compositions[part.item.move_id]["has_cash_basis"]
+        }
+        for part in parts:
+            partner = part.item.partner_id.commercial_partner_id
+            currency = partner in cash_basis_partners and part.item.currency_id
+            groups[partner, currency].append(part)
+        vals_list = []
+        for (partner, _currency), group in groups.items():
+            account = self._get_account(partner, reason, company)
+            text = comment or reason.comment or reason.name
+            ledger_vals, tax_amount = self._prepare_ledger_lines_vals(
+                group, compositions, account, text, partner
+            )
+            lines_vals = [self._prepare_item_line_vals(part) for part in group]
+            balance = sum(part.balance for part in group)
+            vals_list.append(
+                {
+                    "move_type": "entry",
+                    "journal_id": journal.id,
+                    "company_id": company.id,
+                    "partner_id": partner.id,
+                    "date": date,
+                    "ref": text,
+                    "collections_writeoff_reason_id": reason.id,
+                    "collections_writeoff_amount": company.currency_id.round(balance),
+                    "collections_writeoff_tax_amount": tax_amount,
+                    "line_ids": [
+                        Command.create(vals) for vals in [*lines_vals, *ledger_vals]
+                    ],
+                }
+            )
+        return vals_list
+
+    @api.model
+    def _prepare_item_line_vals(self, part):
+        """Return the values of the receivable line that closes (a part of) an item."""
+        item = part.item
+        return {
+            "name": self.env._("Write-off %(document)s", document=item.move_id.name),
+            "account_id": item.account_id.id,
+            "partner_id": item.partner_id.id,
+            "currency_id": item.currency_id.id,
+            "date_maturity": item.date_maturity,
+            "amount_currency": -part.amount_currency,
+            "balance": -part.balance,
+            "tax_ids": [Command.clear()],
+            "tax_tag_ids": [Command.clear()],
+            "collections_writeoff_line_id": item.id,
+        }
+
+    @api.model
+    def _prepare_ledger_lines_vals(self, parts, compositions, account, text, partner):
+        """Return the values of the lines against the receivable of one entry.
+
+        :param list parts: the `WriteoffPart` of the entry
+        :param dict compositions: see `_get_compositions`
+        :param account: the write-off account
+        :param str text: label of the lines on the write-off account
+        :param partner: the customer, a `res.partner`
+        :return: the values, and the sum of the tax lines in company currency
+        :rtype: tuple[list[dict], float]
+        """
+        company_currency = parts[0].item.company_currency_id
+        # Debits and credits are added up apart, as amounts in currency and in company
+        # currency could end with different signs otherwise.
+        sums = defaultdict(lambda: [[0.0, 0.0], [0.0, 0.0]])
+        for part in parts:
+            for key, amount_currency, balance in self._split(part, compositions):
+                is_credit = amount_currency < 0 or balance < 0
+                pair = sums[part.item.currency_id, key][is_credit]
+                pair[0] += amount_currency
+                pair[1] += balance
+        lines_vals = []
+        tax_amount = 0.0
+        for (currency, key), (debits, credits) in sorted(
+            sums.items(), key=lambda item: (item[0][1].is_tax, item[0][0].id)
+        ):
+            amount_currency = currency.round(debits[0] + credits[0])
+            balance = company_currency.round(debits[1] + credits[1])
+            pairs = [(amount_currency, balance)]
+            if amount_currency * balance < 0:
+                pairs = [debits, credits]
+            for amount_currency, balance in pairs:
+                amount_currency = currency.round(amount_currency)
+                balance = company_currency.round(balance)
+                if not amount_currency and not balance:
+                    continue
+                vals = {
+                    "name": key.name if key.is_tax else text,
+                    "account_id": key.account_id or account.id,
+                    "partner_id": partner.id,
+                    "currency_id": currency.id,
+                    "amount_currency": amount_currency,
+                    "balance": balance,
+                    "tax_ids": [Command.set(key.tax_ids)],
+                    "tax_tag_ids": [Command.set(key.tag_ids)],
+                    "tax_repartition_line_id": key.tax_repartition_line_id or False,
+                    "group_tax_id": key.group_tax_id or False,
+                }
+                if key.analytic:
+                    vals["analytic_distribution"] = dict(key.analytic)
+                lines_vals.append(vals)
+                tax_amount += balance if key.is_tax else 0.0
+        return lines_vals, company_currency.round(tax_amount)
+
+    @api.model
+    def _split(self, part, compositions):
+        """Cut what is written off of an item like the document it comes from.
+
+        :param part: a `WriteoffPart`
+        :param dict compositions: see `_get_compositions`
+        :return: list of key, amount in the currency of the item, and balance
+        """
+        item = part.item
+        composition = compositions.get(item.move_id)
+        if not composition or not part.amount_currency:
+            return [(LedgerKey(), part.amount_currency, part.balance)]
+        keys = list(composition["weights"])
+        currency = item.currency_id
+        company_currency = item.company_currency_id
+        amounts = spread(
+            [composition["weights"][key][0] for key in keys],
+            part.amount_currency,
+            currency.rounding,
+        )
+        if currency == company_currency:
+            balances = amounts
+        else:
+            balances = spread(
+                [composition["weights"][key][1] for key in keys],
+                part.balance,
+                company_currency.rounding,
+            )
+        return list(zip(keys, amounts, balances, strict=True))
+
+    @api.model
+    def _has_tax(self, move_vals):
+        """Tell whether an entry would be subject to the tax lock date."""
+        return any(
+            vals["tax_repartition_line_id"]
+            or any(command[2] for command in (*vals["tax_ids"], *vals["tax_tag_ids"]))
+            for _command, _id, vals in move_vals["line_ids"]
+            if "tax_repartition_line_id" in vals
+        )
+
+    # === WHAT DOCUMENTS ARE MADE OF === #
+
+    @api.model
+    def _get_compositions(self, items, separate_tax):
+        """Return what the totals of invoices and credit notes are made of.
+
+        :param list items: the `account.move.line` to write off
+        :param bool separate_tax: whether taxes stay apart. Taxes due on payment always
+            do: the unpaid tax would become due otherwise
+        :return: for each `account.move`, its `weights`: amounts in its currency and in
+            company currency by `LedgerKey`, positive for an invoice; and
+            `has_cash_basis`
+        :rtype: dict
+        """
+        moves = self.env["account.move"].union(*(item.move_id for item in items))
+        moves = moves.filtered(lambda move: move.is_sale_document(True))
+        lines = self.env["account.move.line"].search_fetch(
+            [
+                ("move_id", "in", moves.ids),
+                ("display_type", "in", TOTAL_DISPLAY_TYPES),
+            ],
+            [
+                "move_id",
+                "display_type",
+                "amount_currency",
+                "balance",
+                "tax_ids",
+                "tax_line_id",
+                "tax_repartition_line_id",
+                "group_tax_id",
+                "account_id",
+                "analytic_distribution",
+            ],
+            order="id",
+        )
+        facts = TaxFacts(separate_tax)
+        compositions = {}
+        for move, move_lines in lines.grouped("move_id").items():
+            weights = self._get_weights(move, move_lines, facts)
+            total_currency = sum(weight[0] for weight in weights.values())
+            total = sum(weight[1] for weight in weights.values())
+            # A document of 0.00 with instalments of both signs has no proportions.
+            if not move.currency_id.is_zero(total_currency) and (
+                not move.company_currency_id.is_zero(total)
+            ):
+                compositions[move] = {
+                    "weights": weights,
+                    "has_cash_basis": any(
+                        facts.is_on_payment(line) for line in move_lines
+                    ),
+                }
+        return compositions
+
+    @api.model
+    def _get_weights(self, move, lines, facts):
+        """Return what one invoice or credit note is made of, see `_get_compositions`."""
+        is_refund = move.move_type == "out_refund"
+        weights = defaultdict(lambda: [0.0, 0.0])
+        bases = defaultdict(lambda: [0.0, 0.0])  # by analytic distribution
+        inside = [0.0, 0.0]  # tax that stays in the amount written off
+        total = [0.0, 0.0]
+        for line in lines:
+            # Seen from the customer: what an invoice is made of is positive.
+            amounts = (-line.amount_currency, -line.balance)
+            if line.display_type == "payment_term":
+                _add(total, (line.amount_currency, line.balance))
+                continue
+            analytic = tuple(sorted((line.analytic_distribution or {}).items()))
+            tax_ids, tag_ids = facts.get_base(line, is_refund)
+            if not line.tax_line_id:
+                key = LedgerKey(analytic=analytic, tax_ids=tax_ids, tag_ids=tag_ids)
+                _add(weights[key], amounts)
+                _add(bases[analytic], amounts)
+            elif facts.is_apart(line.tax_line_id):
+                repartition, tax_tag_ids = facts.get_tax(line)
+                key = LedgerKey(
+                    is_tax=True,
+                    account_id=line.account_id.id,
+                    name=line.tax_line_id.name,
+                    analytic=analytic,
+                    tax_ids=tax_ids,
+                    tag_ids=tuple(sorted({*tax_tag_ids, *tag_ids})),
+                    tax_repartition_line_id=repartition.id,
+                    group_tax_id=line.group_tax_id.id,
+                )
+                _add(weights[key], amounts)
+            elif tax_ids:
+                # It is part of the base of a tax that is due on payment.
+                key = LedgerKey(analytic=analytic, tax_ids=tax_ids, tag_ids=tag_ids)
+                _add(weights[key], amounts)
+            else:
+                _add(inside, amounts)
+        explained = [sum(weight[i] for weight in weights.values()) for i in (0, 1)]
+        rest = [total[i] - explained[i] - inside[i] for i in (0, 1)]
+        _add(weights[LedgerKey()], rest)
+        self._spread_inside(move, weights, bases, inside)
+        roundings = (move.currency_id, move.company_currency_id)
+        return {
+            key: rounded
+            for key, weight in weights.items()
+            if any(
+                rounded := [
+                    currency.round(amount)
+                    for currency, amount in zip(roundings, weight, strict=True)
+                ]
+            )
+        }
+
+    @api.model
+    def _spread_inside(self, move, weights, bases, inside):
+        """Put the tax that is not booked apart on the lines it was charged on."""
+        if not any(inside):
+            return
+        analytics = list(bases)
+        for position, currency in enumerate(
+            (move.currency_id, move.company_currency_id)
+        ):
+            amounts = [bases[analytic][position] for analytic in analytics]
+            if currency.is_zero(sum(amounts)):
+                weights[LedgerKey()][position] += inside[position]
+                continue
+            shares = spread(amounts, inside[position], currency.rounding)
+            for analytic, share in zip(analytics, shares, strict=True):
+                weights[LedgerKey(analytic=analytic)][position] += share
+
+    @api.model
+    def _get_names(self, items):
+        """Return the documents of items as a text, the first ten of many."""
+        names = list(dict.fromkeys(items[:10].mapped("move_id.display_name")))
+        if len(items) > 10:
+            names.append(self.env._("and %(count)s more", count=len(items) - 10))
+        return ", ".join(names)
+
+
+class TaxFacts:
+    """What is needed of taxes again and again, looked up once.
+
+    A document written off is taken back: an invoice with what its taxes say about
+    credit notes, a credit note with what they say about invoices.
+    """
+
+    def __init__(self, separate_tax):
+        self.separate_tax = separate_tax
+        self._bases = {}
+        self._taxes = {}
+
+    def is_apart(self, tax):
+        """Tell whether a tax is booked on its own account."""
+        return self.separate_tax or tax.tax_exigibility == "on_payment"
+
+    def is_on_payment(self, line):
+        """Tell whether a line is tax, or base of tax, that is due on payment."""
+        taxes = line.tax_line_id | line.tax_ids.flatten_taxes_hierarchy()
+        return "on_payment" in taxes.mapped("tax_exigibility")
+
+    def get_base(self, line, is_refund):
+        """Return the taxes and tags of a line that takes back a base.
+
+        :param line: the `account.move.line` of the document
+        :param bool is_refund: whether the document is a credit note
+        :return: ids of `account.tax` and of `account.account.tag`
+        """
+        key = (line.tax_ids, is_refund)
+        if key not in self._bases:
+            flat = line.tax_ids.flatten_taxes_hierarchy()
+            apart = flat.filtered(self.is_apart)
+            # Tags of taxes due on payment are set by core's cash basis entry.
+            due = apart.filtered(lambda tax: tax.tax_exigibility != "on_payment")
+            self._bases[key] = (
+                tuple(line.tax_ids.ids if apart == flat else apart.ids),
+                tuple(sorted(due.get_tax_tags(not is_refund, "base").ids)),
+            )
+        return self._bases[key]
+
+    def get_tax(self, line):
+        """Return the repartition line that takes a tax line back, and its tags.
+
+        :param line: the tax line, an `account.move.line`
+        :return: the `account.tax.repartition.line` and ids of `account.account.tag`
+        """
+        repartition = line.tax_repartition_line_id
+        if repartition not in self._taxes:
+            tax = line.tax_line_id
+            sides = (tax.invoice_repartition_line_ids, tax.refund_repartition_line_ids)
+            own, other = sides if repartition in sides[0] else reversed(sides)
+            counterpart = other[own.ids.index(repartition.id)]
+            tag_ids = ()
+            if tax.tax_exigibility != "on_payment":
+                tag_ids = tuple(counterpart.tag_ids.ids)
+            self._taxes[repartition] = (counterpart, tag_ids)
+        return self._taxes[repartition]
+
+
+def _add(total, amounts):
+    total[0] += amounts[0]
+    total[1] += amounts[1]

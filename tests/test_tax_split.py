@@ -1,0 +1,57 @@
+import random
+
+from odoo.tests import BaseCase, tagged
+
+from ..tools.tax_split import spread
+
+
+@tagged("post_install", "-at_install")
+class TestTaxSplit(BaseCase):
+    def test_shares_are_proportional(self):
+        self.assertEqual(spread([100.0, 20.0], 60.0, 0.01), [50.0, 10.0])
+        self.assertEqual(spread([100.0], 33.33, 0.01), [33.33])
+
+    def test_the_whole_gives_the_weights_back(self):
+        weights = [83.33, 16.67, 45.45, 4.55, -12.34]
+        self.assertEqual(spread(weights, round(sum(weights), 2), 0.01), weights)
+
+    def test_rest_goes_to_the_largest(self):
+        self.assertEqual(
+            spread([33.33, 33.33, 33.34], 10.0, 0.01), [3.33, 3.33, 3.34]
+        )
+        self.assertEqual(spread([1.0, 1.0, 1.0], 0.05, 0.01), [0.01, 0.02, 0.02])
+
+    def test_no_share_changes_its_sign(self):
+        # Every share would be rounded up, and the largest pay for it twice over.
+        self.assertEqual(spread([0.01] * 10, 0.05, 0.01), [0.0] * 5 + [0.01] * 5)
+
+    def test_negative_amounts(self):
+        self.assertEqual(spread([-100.0, -20.0], -60.0, 0.01), [-50.0, -10.0])
+        self.assertEqual(spread([120.0, -20.0], 50.0, 0.01), [60.0, -10.0])
+
+    def test_other_roundings(self):
+        self.assertEqual(spread([1000.0, 500.0], 100.0, 1.0), [67.0, 33.0])
+        self.assertEqual(spread([1.0, 1.0, 1.0], 1.0, 0.05), [0.3, 0.35, 0.35])
+        self.assertEqual(spread([1.0, 2.0], 0.001, 0.001), [0.0, 0.001])
+
+    def test_nothing_is_proportional_to_zero(self):
+        with self.assertRaises(ValueError):
+            spread([10.0, -10.0], 5.0, 0.01)
+
+    def test_any_cut_adds_up(self):
+        chance = random.Random(20261121)  # the same cuts in every run
+        for _turn in range(3000):
+            rounding = chance.choice([0.01, 0.05, 1.0, 0.001])
+            sign = chance.choice([1, -1])
+            weights = [
+                round(sign * chance.randint(1, 10**6) * rounding, 10)
+                for _position in range(chance.randint(1, 9))
+            ]
+            total = round(sum(weights) / rounding)
+            amount = round(sign * chance.randint(1, abs(total)) * rounding, 10)
+            shares = spread(weights, amount, rounding)
+            self.assertAlmostEqual(sum(shares), amount, 7)
+            for weight, share in zip(weights, shares, strict=True):
+                self.assertGreaterEqual(weight * share, 0.0)
+                exact = weight * amount / sum(weights)
+                self.assertLess(abs(share - exact), rounding * (len(weights) + 1) / 2)
