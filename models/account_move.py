@@ -1,4 +1,4 @@
-from odoo import api, fields, models
+from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
@@ -266,17 +266,43 @@ class AccountMove(models.Model):
             entries = entries.reversed_entry_id
         return roots
 
-    def _match_writeoffs(self):
-        """Match the write-offs in force among the entries with what they write off.
+    def _sync_writeoff_matching(self):
+        """Match write-offs as their reversals leave them.
+
+        In force they are matched with what they write off. Reversed they are matched
+        with the reversal, and what they wrote off is open.
 
         :raise UserError: when items were paid or changed meanwhile
         """
-        lines = (
-            self._get_writeoff_roots()
-            ._filter_writeoffs_in_force()
-            .line_ids.filtered(
-                lambda line: line.collections_writeoff_line_id and not line.reconciled
+        roots = self._get_writeoff_roots()
+        in_force = roots._filter_writeoffs_in_force()
+        for move in (roots - in_force).filtered(lambda move: move.state == "posted"):
+            move._get_writeoff_partials().unlink()
+            for reversal in move.reversal_move_ids:
+                if reversal._is_in_force():
+                    move._reconcile_reversed_moves(reversal, True)
+        in_force._match_writeoffs()
+
+    def _get_writeoff_partials(self):
+        """Return the matches of write-offs with the items they write off."""
+        partials = self.env["account.partial.reconcile"]
+        for line in self.line_ids:
+            item = line.collections_writeoff_line_id
+            partials |= line.matched_debit_ids.filtered(
+                lambda partial, item=item: partial.debit_move_id == item
             )
+            partials |= line.matched_credit_ids.filtered(
+                lambda partial, item=item: partial.credit_move_id == item
+            )
+        return partials
+
+    def _match_writeoffs(self):
+        """Match write-offs with what they write off.
+
+        :raise UserError: when items were paid or changed meanwhile
+        """
+        lines = self.line_ids.filtered(
+            lambda line: line.collections_writeoff_line_id and not line.reconciled
         )
         if not lines:
             return
@@ -336,7 +362,7 @@ class AccountMove(models.Model):
         reversed_entries._unmatch_writeoffs()
         posted = super()._post(soft)
         (posted & entries)._update_writeoff_amounts()
-        (posted & entries)._match_writeoffs()
+        (posted & entries)._sync_writeoff_matching()
         return posted
 
     def button_draft(self):
@@ -368,7 +394,7 @@ class AccountMove(models.Model):
             )
         entries._unmatch_writeoffs()
         result = super().button_draft()
-        entries._match_writeoffs()
+        entries._sync_writeoff_matching()
         return result
 
     def _reverse_moves(self, default_values_list=None, cancel=False):
@@ -378,7 +404,33 @@ class AccountMove(models.Model):
             for move, default_values in zip(self, default_values_list, strict=True):
                 if move.collections_writeoff_reason_id:
                     default_values.update(move._prepare_writeoff_reversal_vals())
-        return super()._reverse_moves(default_values_list, cancel=cancel)
+        reversals = super()._reverse_moves(default_values_list, cancel=cancel)
+        if not cancel:
+            for move, reversal in zip(self, reversals, strict=True):
+                if move.collections_writeoff_reason_id:
+                    move._copy_lines_reversed(reversal)
+        return reversals
+
+    def _copy_lines_reversed(self, reversal):
+        """Give a reversal in draft the exact lines; core computed its taxes anew."""
+        lines = self.line_ids.with_context(include_business_fields=True)
+        reversal.with_context(skip_invoice_sync=True).write(
+            {
+                "line_ids": [
+                    *(Command.delete(line.id) for line in reversal.line_ids),
+                    *(
+                        Command.create(
+                            {
+                                **vals,
+                                "balance": -line.balance,
+                                "amount_currency": -line.amount_currency,
+                            }
+                        )
+                        for line, vals in zip(lines, lines.copy_data(), strict=True)
+                    ),
+                ]
+            }
+        )
 
     def _prepare_writeoff_reversal_vals(self):
         """Return what the reversal of a write-off, or of its reversal, says of it."""

@@ -13,3 +13,7 @@ from . import test_collections_status
 from . import test_collections_tours
 from . import test_tax_split
 from . import test_writeoff
+from . import test_writeoff_currency
+from . import test_writeoff_tax
+from . import test_writeoff_reversal
+from . import test_writeoff_wizard

@@ -219,7 +219,7 @@ class WriteoffCommon(CollectionsCommon):
     @classmethod
     def _create_wizard(cls, records, **values):
         return (
-            cls.env["collections.writeoff.wizard"]
+            records.env["collections.writeoff.wizard"]
             .with_context(active_model=records._name, active_ids=records.ids)
             .create(values)
         )
@@ -285,7 +285,7 @@ class WriteoffCommon(CollectionsCommon):
             (account.code, debit, credit) for account, debit, credit in expected
         )
         self.assertEqual(lines, expected, message)
-        self.assertEqual(sum(move.line_ids.mapped("balance")), 0.0)
+        self.assertAlmostEqual(sum(move.line_ids.mapped("balance")), 0.0)
 
     def _assert_undone(self, books, states, moves):
         """Check that books and documents are what they were before."""

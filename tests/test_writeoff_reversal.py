@@ -1,0 +1,275 @@
+from odoo import Command, fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+
+from .common import AGENT, WriteoffCommon
+
+
+@tagged("post_install", "-at_install")
+class TestWriteoffReversal(WriteoffCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.company.collections_writeoff_separate_tax = True
+        tax = cls.company_data["default_tax_sale"]
+        cls.invoice = cls._create_item(
+            cls.partner,
+            0,
+            "2026-01-31",
+            move_type="out_invoice",
+            invoice_line_ids=[
+                Command.create(
+                    {"name": "Goods", "price_unit": 1000, "tax_ids": [tax.id]}
+                )
+            ],
+        )
+        cls.other = cls._create_item(cls.partner, 50, "2026-02-28")
+        payment = cls._create_payment(cls.partner, 150, "2026-02-01")
+        cls._match(cls.invoice, payment)
+        cls.documents = (cls.invoice, cls.other)
+        cls.books = cls._get_books()
+        cls.states = cls._get_states(*cls.documents)
+        cls.partials = cls._get_term_lines(cls.invoice).matched_credit_ids
+
+    def _assert_back(self):
+        self._assert_undone(self.books, self.states, self.documents)
+        # What the customer had paid before is still matched.
+        self.assertEqual(
+            self._get_term_lines(self.invoice).matched_credit_ids, self.partials
+        )
+
+    def _assert_written_off(self, move):
+        self.assertEqual(set(m.payment_state for m in self.documents), {"paid"})
+        self.assertEqual(
+            self.invoice.collections_written_off_amount,
+            self.invoice.amount_total - 150,
+        )
+        self.assertEqual(move.collections_writeoff_state, "posted")
+        self.assertTrue(all(self._get_term_lines(move).mapped("reconciled")))
+
+    def _get_reversal(self, action):
+        return self.env["account.move"].browse(action["res_id"])
+
+    def test_with_the_button(self):
+        move = self._write_off(self.partner, date="2026-03-31")
+        self._assert_written_off(move)
+        reversal = self._get_reversal(move.action_reverse_writeoff())
+        self.assertEqual(reversal.date, fields.Date.today())
+        self._assert_back()
+        self.assertFalse(self.invoice.collections_is_written_off)
+        self.assertEqual(move.collections_writeoff_state, "reversed")
+        self.assertRecordValues(
+            reversal,
+            [
+                {
+                    "state": "posted",
+                    "collections_writeoff_state": "reversal",
+                    "collections_writeoff_reason_id": self.reason.id,
+                    "collections_writeoff_amount": -move.collections_writeoff_amount,
+                    "collections_writeoff_tax_amount": (
+                        -move.collections_writeoff_tax_amount
+                    ),
+                    "journal_id": self.writeoff_journal.id,
+                    "partner_id": self.partner.id,
+                }
+            ],
+        )
+        self.assertEqual(move.collections_writeoff_reason_id, self.reason)
+
+    def test_on_a_date(self):
+        move = self._write_off(self.partner, date="2026-03-31")
+        reversal = self._get_reversal(move.action_reverse_writeoff("2026-04-15"))
+        self.assertEqual(str(reversal.date), "2026-04-15")
+        self._assert_back()
+        with self.assertRaises(UserError):
+            self._write_off(self.partner).action_reverse_writeoff("15/04/2026")
+
+    def test_twice_is_refused(self):
+        move = self._write_off(self.partner)
+        reversal = self._get_reversal(move.action_reverse_writeoff())
+        for entry in (move, reversal, self.invoice):
+            with self.assertRaises(UserError):
+                entry.action_reverse_writeoff()
+
+    def test_write_off_again_after_it(self):
+        self._write_off(self.partner).action_reverse_writeoff()
+        move = self._write_off(self.partner)
+        self._assert_written_off(move)
+        move.action_reverse_writeoff()
+        self._assert_back()
+
+    def test_several_at_once(self):
+        moves = self._write_off(self.invoice) | self._write_off(self.other)
+        action = moves.action_reverse_writeoff()
+        self.assertEqual(
+            self.env["account.move"].search_count(action["domain"]), 2
+        )
+        self._assert_back()
+
+    def test_with_the_reversal_of_accounting(self):
+        move = self._write_off(self.partner)
+        wizard = (
+            self.env["account.move.reversal"]
+            .with_context(active_model="account.move", active_ids=move.ids)
+            .create({"journal_id": move.journal_id.id})
+        )
+        reversal = self._get_reversal(wizard.reverse_moves())
+        self._assert_back()
+        self.assertEqual(reversal.collections_writeoff_state, "reversal")
+        self.assertEqual(move.collections_writeoff_state, "reversed")
+
+    def test_with_a_reversal_posted_later(self):
+        move = self._write_off(self.partner, date="2026-03-31")
+        reversal = move._reverse_moves([{"date": fields.Date.to_date("2026-04-30")}])
+        self.assertEqual(reversal.state, "draft")
+        self._assert_written_off(move)
+        reversal.action_post()
+        self._assert_back()
+        self.assertTrue(all(self._get_term_lines(move).mapped("reconciled")))
+        self.assertTrue(all(self._get_term_lines(reversal).mapped("reconciled")))
+
+    def test_reset_to_draft_and_posted_again(self):
+        move = self._write_off(self.partner, date="2026-03-31")
+        books = self._get_books()
+        move.button_draft()
+        self._assert_back()
+        self.assertEqual(move.collections_writeoff_state, "draft")
+        move.action_post()
+        self._assert_written_off(move)
+        self.assertEqual(self._get_books(), books)
+        self.assertEqual(str(move.date), "2026-03-31")
+        move.action_reverse_writeoff()
+        self._assert_back()
+
+    def test_cancelled(self):
+        move = self._write_off(self.partner)
+        move.button_cancel()
+        self._assert_back()
+        self.assertEqual(move.collections_writeoff_state, "cancel")
+        self._assert_written_off(self._write_off(self.partner))
+
+    def test_reset_and_deleted(self):
+        move = self._write_off(self.partner)
+        move.button_draft()
+        move.unlink()
+        self._assert_back()
+
+    def test_reversal_taken_back(self):
+        """The write-off is in force again, and matched with its items."""
+        move = self._write_off(self.partner, date="2026-03-31")
+        books = self._get_books()
+        reversal = self._get_reversal(move.action_reverse_writeoff())
+        reversal.button_draft()
+        self._assert_written_off(move)
+        self.assertEqual(self._get_books(), books)
+        reversal.action_post()
+        self._assert_back()
+        reversal.button_cancel()
+        self._assert_written_off(move)
+
+    def test_reversal_reversed(self):
+        move = self._write_off(self.partner, date="2026-03-31")
+        books = self._get_books()
+        reversal = self._get_reversal(move.action_reverse_writeoff())
+        again = reversal._reverse_moves([{}], cancel=True)
+        self._assert_written_off(move)
+        self.assertEqual(self._get_books(), books)
+        self.assertEqual(
+            again.collections_writeoff_amount, move.collections_writeoff_amount
+        )
+        # ... and back once more.
+        again._reverse_moves([{}], cancel=True)
+        self._assert_back()
+
+    def test_reversal_taken_back_after_the_items_were_paid(self):
+        move = self._write_off(self.other)
+        reversal = self._get_reversal(move.action_reverse_writeoff())
+        self._match(self.other, self._create_payment(self.partner, 50, "2026-05-01"))
+        with self.assertRaises(UserError) as error:
+            reversal.button_draft()
+        self.assertIn("paid or changed", str(error.exception))
+
+    def test_reversed_write_off_cannot_be_reset(self):
+        move = self._write_off(self.partner)
+        move.action_reverse_writeoff()
+        with self.assertRaises(UserError) as error:
+            move.button_draft()
+        self.assertIn("was reversed", str(error.exception))
+        # Both together is no half state.
+        (move | move.reversal_move_ids).button_draft()
+        self._assert_back()
+
+    def test_written_off_invoice_cannot_be_reset(self):
+        self._write_off(self.partner)
+        for document in self.documents:
+            with self.assertRaises(UserError) as error:
+                document.button_draft()
+            self.assertIn("written off", str(error.exception))
+
+    def test_from_the_invoice(self):
+        """One entry for two invoices: the wizard says what opens again."""
+        move = self._write_off(self.partner)
+        action = self.invoice.action_open_writeoff_reversal()
+        wizard = self.env[action["res_model"]].browse(action["res_id"])
+        self.assertEqual(wizard.move_ids, move)
+        self.assertEqual(wizard.item_ids.move_id, self.invoice | self.other)
+        wizard.date = "2026-10-31"
+        wizard.action_reverse()
+        self.assertEqual(str(wizard.reversal_ids.date), "2026-10-31")
+        self._assert_back()
+        with self.assertRaises(UserError):
+            self.invoice.action_open_writeoff_reversal()
+
+    def test_recovery_from_the_customer(self):
+        """A payment comes after all: the invoice opens again and takes it."""
+        self._write_off(self.partner)
+        self.assertTrue(self.partner.collections_written_off)
+        payment = self._create_payment(self.partner, 50, "2026-10-01")
+        action = self.partner.action_open_writeoff_reversal()
+        wizard = self.env[action["res_model"]].browse(action["res_id"])
+        wizard.action_reverse()
+        self.partner.invalidate_recordset(["collections_written_off"])
+        self.assertFalse(self.partner.collections_written_off)
+        self._match(self.other, payment)
+        self.assertEqual(self.other.payment_state, "paid")
+
+    def test_locked_date(self):
+        move = self._write_off(self.partner, date="2026-03-31")
+        self.company.fiscalyear_lock_date = "2026-06-30"
+        with self.assertRaises(UserError) as error:
+            move.action_reverse_writeoff("2026-06-30")
+        self.assertIn("07/01/2026", str(error.exception))
+        action = self.partner.action_open_writeoff_reversal()
+        wizard = self.env[action["res_model"]].browse(action["res_id"])
+        self.assertFalse(wizard.lock_message)
+        wizard.date = "2026-05-31"
+        self.assertIn("07/01/2026", wizard.lock_message)
+        # The write-off itself stands in the locked period and stays there.
+        move.action_reverse_writeoff("2026-07-01")
+        self._assert_back()
+
+    def test_hashed_journal(self):
+        self.writeoff_journal.restrict_mode_hash_table = True
+        move = self._write_off(self.partner, date="2026-03-31")
+        self.assertTrue(move.inalterable_hash)
+        with self.assertRaises(UserError):
+            move.button_draft()
+        self._assert_written_off(move)
+        move.action_reverse_writeoff()
+        self._assert_back()
+
+    def test_rights(self):
+        move = self._write_off(self.partner)
+        for groups in (AGENT, "account.group_account_invoice"):
+            user = self._create_user(f"u_{groups[-5:]}", groups)
+            with self.assertRaises(AccessError):
+                move.with_user(user).action_reverse_writeoff()
+
+    def test_unmatched_by_hand_is_not_written_off(self):
+        move = self._write_off(self.other)
+        self._get_term_lines(self.other).remove_move_reconcile()
+        self.other.invalidate_recordset()
+        self.assertFalse(self.other.collections_is_written_off)
+        self._match(self.other, move)
+        self.other.invalidate_recordset()
+        self.assertTrue(self.other.collections_is_written_off)

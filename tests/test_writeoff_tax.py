@@ -1,0 +1,558 @@
+from odoo import Command
+from odoo.tests import tagged
+
+from .common import WriteoffCommon
+
+
+class WriteoffTaxCommon(WriteoffCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.company.collections_writeoff_separate_tax = True
+        cls.tax_account = cls._create_account(
+            "Tax payable", "259001", "liability_current"
+        )
+        cls.other_tax_account = cls._create_account(
+            "Tax payable, other", "259002", "liability_current"
+        )
+
+    @classmethod
+    def _create_tax(cls, name, amount, account=None, lines=None, **values):
+        """Make a sales tax with a tag for each side of its base and its tax."""
+        account = account or cls.tax_account
+        lines = lines or [(100, account)]
+        repartition = {}
+        for side in ("invoice", "refund"):
+            base = cls._create_tag(f"{name} base {side}")
+            commands = [
+                Command.create(
+                    {"repartition_type": "base", "tag_ids": [Command.set(base.ids)]}
+                )
+            ]
+            for position, (percent, tax_account) in enumerate(lines):
+                tag = cls._create_tag(f"{name} tax{position or ''} {side}")
+                commands.append(
+                    Command.create(
+                        {
+                            "repartition_type": "tax",
+                            "factor_percent": percent,
+                            "account_id": tax_account.id,
+                            "tag_ids": [Command.set(tag.ids)],
+                        }
+                    )
+                )
+            repartition[f"{side}_repartition_line_ids"] = commands
+        return cls.env["account.tax"].create(
+            {
+                "name": name,
+                "amount": amount,
+                "type_tax_use": "sale",
+                **repartition,
+                **values,
+            }
+        )
+
+    @classmethod
+    def _create_tag(cls, name):
+        return cls.env["account.account.tag"].create(
+            {
+                "name": name,
+                "applicability": "taxes",
+                "country_id": cls.company.account_fiscal_country_id.id,
+            }
+        )
+
+    @classmethod
+    def _create_invoice(cls, lines, move_type="out_invoice", **values):
+        """Post an invoice with lines of price and taxes."""
+        invoice = cls.env["account.move"].create(
+            {
+                "move_type": move_type,
+                "partner_id": cls.partner.id,
+                "invoice_date": "2026-01-31",
+                "invoice_date_due": "2026-01-31",
+                "invoice_payment_term_id": False,
+                "invoice_line_ids": [
+                    Command.create(
+                        {
+                            "name": f"Line {price}",
+                            "price_unit": price,
+                            "tax_ids": [Command.set(taxes.ids)],
+                        }
+                    )
+                    for price, taxes in lines
+                ],
+                **values,
+            }
+        )
+        invoice.action_post()
+        return invoice
+
+    def _get_tagged(self, move):
+        """Return the amounts on tax report lines."""
+        tagged_amounts = {}
+        for line in move.line_ids:
+            for tag in line.tax_tag_ids:
+                tagged_amounts[tag.name] = round(
+                    tagged_amounts.get(tag.name, 0.0) + line.balance, 2
+                )
+        return tagged_amounts
+
+
+@tagged("post_install", "-at_install")
+class TestWriteoffTax(WriteoffTaxCommon):
+    def test_separate_tax(self):
+        """WO-02: 1,250.00 with 250.00 tax."""
+        tax = self._create_tax("T25", 25)
+        invoice = self._create_invoice([(1000, tax)])
+        books, states = self._get_books(), self._get_states(invoice)
+        move = self._write_off(invoice, date="2026-12-31")
+        self._assert_entry(
+            move,
+            [
+                (self.receivable, 0, 1250),
+                (self.writeoff_account, 1000, 0),
+                (self.tax_account, 250, 0),
+            ],
+        )
+        self.assertEqual(
+            self._get_tagged(move), {"T25 base refund": 1000, "T25 tax refund": 250}
+        )
+        self.assertEqual(move.collections_writeoff_tax_amount, 250)
+        tax_line = move.line_ids.filtered("tax_repartition_line_id")
+        self.assertEqual(tax_line.tax_line_id, tax)
+        self.assertTrue(all((move.line_ids - tax_line)[1:].mapped("is_refund")))
+        self.assertEqual(invoice.payment_state, "paid")
+        reversal_action = move.action_reverse_writeoff("2026-12-31")
+        reversal = self.env["account.move"].browse(reversal_action["res_id"])
+        self.assertEqual(
+            self._get_tagged(reversal),
+            {"T25 base refund": -1000, "T25 tax refund": -250},
+        )
+        # The report lines of both sides are back where they were.
+        self._assert_undone(books, states, invoice)
+
+    def test_tax_stays_in_the_loss(self):
+        tax = self._create_tax("T25", 25)
+        invoice = self._create_invoice([(1000, tax)])
+        move = self._write_off(invoice, separate_tax=False)
+        self._assert_entry(
+            move, [(self.receivable, 0, 1250), (self.writeoff_account, 1250, 0)]
+        )
+        self.assertEqual(self._get_tagged(move), {})
+        self.assertFalse(move.line_ids.tax_ids)
+
+    def test_mixed_rates_after_a_payment(self):
+        """20, 10 and 0 %, of which 50.00 were paid before."""
+        t20, t10, t0 = (
+            self._create_tax("T20", 20),
+            self._create_tax("T10", 10, self.other_tax_account),
+            self._create_tax("T0", 0),
+        )
+        invoice = self._create_invoice([(100, t20), (33.33, t10), (10, t0)])
+        self.assertEqual(invoice.amount_total, 166.66)
+        payment = self._create_payment(self.partner, 50, "2026-02-01")
+        self._match(invoice, payment)
+        books, states = self._get_books(), self._get_states(invoice)
+        move = self._write_off(invoice)
+        self._assert_entry(
+            move,
+            [
+                (self.receivable, 0, 116.66),
+                (self.writeoff_account, 70.0, 0),
+                (self.writeoff_account, 23.33, 0),
+                (self.writeoff_account, 7.0, 0),
+                (self.tax_account, 14.0, 0),
+                (self.other_tax_account, 2.33, 0),
+            ],
+        )
+        self.assertEqual(
+            self._get_tagged(move),
+            {
+                "T20 base refund": 70.0,
+                "T20 tax refund": 14.0,
+                "T10 base refund": 23.33,
+                "T10 tax refund": 2.33,
+                "T0 base refund": 7.0,
+            },
+        )
+        self.assertEqual(invoice.payment_state, "paid")
+        move.action_reverse_writeoff()
+        self.assertEqual(invoice.amount_residual, 116.66)
+        self._assert_undone(books, states, invoice)
+
+    def test_whole_of_many_lines_is_the_invoice_turned_round(self):
+        t21 = self._create_tax("T21", 21)
+        t6 = self._create_tax("T6", 6)
+        invoice = self._create_invoice(
+            [(33.37, t21), (0.05, t21), (7.77, t6), (-1.11, t6), (12.34, t21 | t6)]
+        )
+        move = self._write_off(invoice)
+        for account in (self.tax_account, self.receivable):
+            on_invoice, on_entry = (
+                sum(
+                    document.line_ids.filtered(
+                        lambda line, account=account: line.account_id == account
+                    ).mapped("balance")
+                )
+                for document in (invoice, move)
+            )
+            self.assertAlmostEqual(on_invoice, -on_entry)
+        self.assertEqual(
+            {
+                name.replace("refund", "invoice"): amount
+                for name, amount in self._get_tagged(move).items()
+            },
+            {name: -amount for name, amount in self._get_tagged(invoice).items()},
+        )
+
+    def test_price_included_tax(self):
+        tax = self._create_tax("T20i", 20, price_include_override="tax_included")
+        invoice = self._create_invoice([(120, tax)])
+        move = self._write_off(invoice)
+        self._assert_entry(
+            move,
+            [
+                (self.receivable, 0, 120),
+                (self.writeoff_account, 100, 0),
+                (self.tax_account, 20, 0),
+            ],
+        )
+
+    def test_tax_on_tax(self):
+        excise = self._create_tax(
+            "Excise", 10, self.other_tax_account, include_base_amount=True, sequence=1
+        )
+        vat = self._create_tax("VAT", 20, sequence=2)
+        invoice = self._create_invoice([(100, excise | vat)])
+        self.assertEqual(invoice.amount_total, 132)
+        move = self._write_off(invoice)
+        self._assert_entry(
+            move,
+            [
+                (self.receivable, 0, 132),
+                (self.writeoff_account, 100, 0),
+                (self.other_tax_account, 10, 0),
+                (self.tax_account, 22, 0),
+            ],
+        )
+        self.assertEqual(
+            self._get_tagged(move),
+            {
+                "Excise base refund": 100,
+                "Excise tax refund": 10,
+                "VAT base refund": 110,
+                "VAT tax refund": 22,
+            },
+        )
+
+    def test_fixed_tax(self):
+        fixed = self._create_tax("Deposit", 2.5, amount_type="fixed")
+        vat = self._create_tax("VAT", 20, self.other_tax_account)
+        invoice = self._create_invoice([(100, fixed | vat)])
+        item = self._get_term_lines(invoice)
+        move = self._write_off(
+            item, line_ids=[Command.create({"move_line_id": item.id, "amount": 49})]
+        )
+        self._assert_entry(
+            move,
+            [
+                (self.receivable, 0, 49),
+                (self.writeoff_account, 40, 0),
+                (self.tax_account, 1, 0),
+                (self.other_tax_account, 8, 0),
+            ],
+        )
+
+    def test_group_of_taxes(self):
+        parts = self._create_tax("State", 6) | self._create_tax(
+            "City", 4, self.other_tax_account
+        )
+        group = self.env["account.tax"].create(
+            {
+                "name": "Group",
+                "amount_type": "group",
+                "type_tax_use": "sale",
+                "children_tax_ids": [Command.set(parts.ids)],
+            }
+        )
+        invoice = self._create_invoice([(100, group)])
+        move = self._write_off(invoice)
+        self._assert_entry(
+            move,
+            [
+                (self.receivable, 0, 110),
+                (self.writeoff_account, 100, 0),
+                (self.tax_account, 6, 0),
+                (self.other_tax_account, 4, 0),
+            ],
+        )
+        self.assertEqual(
+            self._get_tagged(move),
+            {
+                "State base refund": 100,
+                "State tax refund": 6,
+                "City base refund": 100,
+                "City tax refund": 4,
+            },
+        )
+
+    def test_reverse_charge(self):
+        tax = self._create_tax(
+            "RC", 20, lines=[(100, self.tax_account), (-100, self.other_tax_account)]
+        )
+        invoice = self._create_invoice([(100, tax)])
+        self.assertEqual(invoice.amount_total, 100)
+        move = self._write_off(invoice)
+        self._assert_entry(
+            move,
+            [
+                (self.receivable, 0, 100),
+                (self.writeoff_account, 100, 0),
+                (self.tax_account, 20, 0),
+                (self.other_tax_account, 0, 20),
+            ],
+        )
+        self.assertEqual(
+            self._get_tagged(move),
+            {"RC base refund": 100, "RC tax refund": 20, "RC tax1 refund": -20},
+        )
+
+    def test_credit_note_goes_back_to_the_invoice_side(self):
+        tax = self._create_tax("T25", 25)
+        credit = self._create_invoice([(100, tax)], move_type="out_refund")
+        self._create_invoice([(1000, tax)])
+        move = self._write_off(self.partner)
+        self._assert_entry(
+            move,
+            [
+                (self.receivable, 0, 1250),
+                (self.receivable, 125, 0),
+                (self.writeoff_account, 1000, 0),
+                (self.writeoff_account, 0, 100),
+                (self.tax_account, 250, 0),
+                (self.tax_account, 0, 25),
+            ],
+        )
+        self.assertEqual(
+            self._get_tagged(move),
+            {
+                "T25 base refund": 1000,
+                "T25 tax refund": 250,
+                "T25 base invoice": -100,
+                "T25 tax invoice": -25,
+            },
+        )
+        self.assertEqual(credit.amount_residual, 0)
+
+    def test_invoices_of_a_customer_share_tax_lines(self):
+        tax = self._create_tax("T25", 25)
+        self._create_invoice([(100, tax)])
+        self._create_invoice([(300, tax)])
+        move = self._write_off(self.partner)
+        self._assert_entry(
+            move,
+            [
+                (self.receivable, 0, 125),
+                (self.receivable, 0, 375),
+                (self.writeoff_account, 400, 0),
+                (self.tax_account, 100, 0),
+            ],
+        )
+
+    def test_early_discount_of_mixed_mode(self):
+        """The invoice itself has lines for the discount; the tax is on less."""
+        term = self.env["account.payment.term"].create(
+            {
+                "name": "2 % in 10 days",
+                "early_discount": True,
+                "discount_percentage": 2,
+                "discount_days": 10,
+                "early_pay_discount_computation": "mixed",
+                "line_ids": [
+                    Command.create(
+                        {"value": "percent", "value_amount": 100, "nb_days": 30}
+                    )
+                ],
+            }
+        )
+        tax = self._create_tax("T20", 20)
+        invoice = self._create_invoice([(100, tax)], invoice_payment_term_id=term.id)
+        self.assertEqual(invoice.amount_total, 119.6)
+        books = self._get_books()
+        move = self._write_off(invoice)
+        on_tax = move.line_ids.filtered(lambda line: line.account_id == self.tax_account)
+        self.assertEqual(on_tax.balance, 19.6)
+        self.assertEqual(
+            self._get_tagged(move), {"T20 base refund": 98, "T20 tax refund": 19.6}
+        )
+        move.action_reverse_writeoff()
+        self.assertEqual(self._get_books(), books)
+
+    def test_cash_rounding(self):
+        rounding = self.env["account.cash.rounding"].create(
+            {
+                "name": "0.05",
+                "rounding": 0.05,
+                "strategy": "add_invoice_line",
+                "profit_account_id": self._create_account(
+                    "Rounding gain", "499901", "income"
+                ).id,
+                "loss_account_id": self._create_account("Rounding loss", "699901").id,
+            }
+        )
+        tax = self._create_tax("T7", 7)
+        invoice = self._create_invoice(
+            [(10.03, tax)], invoice_cash_rounding_id=rounding.id
+        )
+        self.assertEqual(invoice.amount_total, 10.75)
+        move = self._write_off(invoice)
+        self.assertEqual(
+            self._get_tagged(move), {"T7 base refund": 10.03, "T7 tax refund": 0.7}
+        )
+        self.assertEqual(move.collections_writeoff_amount, 10.75)
+
+
+@tagged("post_install", "-at_install")
+class TestWriteoffCashBasis(WriteoffTaxCommon):
+    """Taxes due on payment: unpaid tax must not become due by a write-off."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.company.tax_exigibility = True
+        cls.transition = cls._create_account(
+            "Tax not due yet", "259003", "liability_current", reconcile=True
+        )
+        cls.due = cls._create_tax(
+            "CB",
+            20,
+            tax_exigibility="on_payment",
+            cash_basis_transition_account_id=cls.transition.id,
+        )
+
+    def _get_balance(self, account):
+        [(balance,)] = self.env["account.move.line"]._read_group(
+            [("account_id", "=", account.id), ("parent_state", "=", "posted")],
+            aggregates=["balance:sum"],
+        )
+        return round(balance, 2)
+
+    def _assert_nothing_due(self):
+        self.assertEqual(self._get_balance(self.tax_account), 0)
+        self.assertEqual(self._get_balance(self.transition), 0)
+        tagged_amounts = {
+            name: value for name, value in self._get_books().items() if "CB" in name
+        }
+        sides = [
+            sum(value for name, value in tagged_amounts.items() if kind in name)
+            for kind in (" base ", " tax ")
+        ]
+        self.assertEqual(sides, [0, 0])
+
+    def test_separated_even_when_not_asked_for(self):
+        for separate_tax in (True, False):
+            with self.subTest(separate_tax=separate_tax):
+                invoice = self._create_invoice([(100, self.due)])
+                move = self._write_off(invoice, separate_tax=separate_tax)
+                self._assert_entry(
+                    move,
+                    [
+                        (self.receivable, 0, 120),
+                        (self.writeoff_account, 100, 0),
+                        (self.transition, 20, 0),
+                    ],
+                )
+                self.assertEqual(self._get_tagged(move), {})
+                self.assertEqual(invoice.payment_state, "paid")
+                self._assert_nothing_due()
+                open_lines = self.env["account.move.line"].search(
+                    [
+                        ("account_id", "=", self.transition.id),
+                        ("reconciled", "=", False),
+                        ("parent_state", "=", "posted"),
+                    ]
+                )
+                self.assertFalse(open_lines)
+
+    def test_what_was_paid_stays_due(self):
+        invoice = self._create_invoice([(100, self.due)])
+        payment = self._create_payment(self.partner, 60, "2026-02-01")
+        self._match(invoice, payment)
+        books, states = self._get_books(), self._get_states(invoice)
+        self.assertEqual(self._get_balance(self.tax_account), -10)
+        move = self._write_off(invoice)
+        self._assert_entry(
+            move,
+            [
+                (self.receivable, 0, 60),
+                (self.writeoff_account, 50, 0),
+                (self.transition, 10, 0),
+            ],
+        )
+        self.assertEqual(self._get_balance(self.tax_account), -10)
+        self.assertEqual(self._get_balance(self.transition), 0)
+        move.action_reverse_writeoff()
+        self._assert_undone(books, states, invoice)
+
+    def test_beside_a_tax_due_on_invoice(self):
+        excise = self._create_tax(
+            "Excise", 10, self.other_tax_account, include_base_amount=True, sequence=1
+        )
+        self.due.sequence = 2
+        invoice = self._create_invoice([(100, excise | self.due), (50, excise)])
+        self.assertEqual(invoice.amount_total, 187)
+        move = self._write_off(invoice, separate_tax=False)
+        self._assert_entry(
+            move,
+            [
+                (self.receivable, 0, 187),
+                (self.writeoff_account, 110, 0),
+                (self.writeoff_account, 55, 0),
+                (self.transition, 22, 0),
+            ],
+        )
+        self._assert_nothing_due()
+
+    def test_several_invoices_and_a_credit_note(self):
+        self._create_invoice([(100, self.due)])
+        self._create_invoice([(50, self.due), (7, self.env["account.tax"])])
+        self._create_invoice([(20, self.due)], move_type="out_refund")
+        books = self._get_books()
+        move = self._write_off(self.partner)
+        self.assertEqual(move.collections_writeoff_tax_amount, 26)
+        self._assert_nothing_due()
+        move.action_reverse_writeoff()
+        self.assertEqual(self._get_books(), books)
+
+    def test_currencies_are_apart(self):
+        other = self.setup_other_currency(
+            "EUR", rates=[("2016-01-01", 0.5)]
+        )
+        self._create_invoice([(100, self.due)])
+        self._create_invoice([(100, self.due)], currency_id=other.id)
+        moves = self._write_off(self.partner)
+        self.assertEqual(len(moves), 2)
+        self._assert_nothing_due()
+        self.assertEqual(
+            self.env["account.move.line"].search_count(
+                [
+                    ("account_id", "=", self.receivable.id),
+                    ("reconciled", "=", False),
+                    ("parent_state", "=", "posted"),
+                ]
+            ),
+            0,
+        )
+
+    def test_draft_and_back(self):
+        self.company.collections_writeoff_draft = True
+        invoice = self._create_invoice([(100, self.due)])
+        books, states = self._get_books(), self._get_states(invoice)
+        move = self._write_off(invoice)
+        for _turn in range(2):
+            move.action_post()
+            self._assert_nothing_due()
+            self.assertEqual(invoice.payment_state, "paid")
+            move.button_draft()
+            self._assert_undone(books, states, invoice)
