@@ -176,7 +176,7 @@ class Report:
 
     @staticmethod
     def _format(value, unit):
-        digits = {"s": 3, "MB": 1, "us": 3}.get(unit, 0)
+        digits = {"s": 3, "MB": 1, "us": 3, "ms": 3, "each": 2}.get(unit, 0)
         return f"{value:.{digits}f} {unit}".rstrip()
 
     def _print(self, cells):

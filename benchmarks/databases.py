@@ -104,11 +104,14 @@ class Databases:
         self._modules = [ADDON, *(PEERS if with_peer else [])]
 
     @contextmanager
-    def books(self, size, keep):
-        """Provide the registry of the database with books of this size."""
-        name = f"{PREFIX}_{size}"
+    def books(self, size, keep, contents=generate):
+        """Provide the registry of the database with books of this size.
+
+        :param contents: the module that writes the books
+        """
+        name = "_".join(filter(None, (PREFIX, contents.NAME, str(size))))
         try:
-            self._prepare_books(name, size)
+            self._prepare_books(name, size, contents)
             yield Registry(name)
         finally:
             sql_db.close_db(name)
@@ -116,9 +119,9 @@ class Databases:
             if not keep:
                 self._drop(name)
 
-    def _prepare_books(self, name, size):
+    def _prepare_books(self, name, size, contents):
         if self._exists(name):
-            if self._get_parameter(name, BOOKS_KEY) == generate.VERSION:
+            if self._get_parameter(name, BOOKS_KEY) == contents.VERSION:
                 self._bring_up_to_date(name)
                 return
             self._drop(name)
@@ -126,8 +129,8 @@ class Databases:
         say(f"writing books of {size:,} receivable items")
         with Registry(name).cursor() as cr:
             env = api.Environment(cr, SUPERUSER_ID, {})
-            facts = generate.Books(env, size).write()
-            env["ir.config_parameter"].set_param(BOOKS_KEY, generate.VERSION)
+            facts = contents.Books(env, size).write()
+            env["ir.config_parameter"].set_param(BOOKS_KEY, contents.VERSION)
         say(facts)
         self._vacuum(name)
 

@@ -8,6 +8,7 @@ the day they are written.
 
 from odoo import fields
 
+NAME = ""  # part of the database's name
 # Books of another version are written anew.
 VERSION = "1"
 

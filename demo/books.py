@@ -148,6 +148,25 @@ STATUSES = [
     ("sant_elmo", "promised", -18, 1.0, False),
 ]
 
+# Customer, what he left open of his oldest item
+SHORT_PAYMENTS = [
+    ("granite_peak", 2.35),
+    ("old_harbor", 0.80),
+    ("cactus_flower", 4.10),
+    ("gouden_tulp", 1.25),
+    ("northstar", 3.60),
+]
+
+# Customer, days before today, how many of his oldest items, reason, comment, days
+# before today that it was taken back
+WRITEOFFS = [
+    ("sunset", 100, 2, "bankruptcy", "Bankruptcy, letter of the trustee", None),
+    ("midnight_oil", 58, 1, "uncollectible", "Cost of a lawsuit exceeds it", None),
+    ("sant_elmo", 44, 1, "uncollectible", "No answer since spring", 12),
+    ("maplewood", 3, 2, "uncollectible", "Board sees no chance", None),
+]
+REVIEW_AMOUNT = 2500.0
+
 
 class PlannedPayment(NamedTuple):
     """What one customer sends on one day, for some of his open items."""
@@ -203,7 +222,10 @@ class DemoBooks:
         self._post_payments()
         self._post_unapplied_payments()
         self._pay_with_discount()
+        self._pay_short()
         self._set_statuses()
+        self._set_writeoff_parameters()
+        self._write_off()
         self._run_snapshots()
         return True
 
@@ -470,6 +492,74 @@ class DemoBooks:
                 self._prepare_payment_vals(partner, date, amount, currency, memo)
             )
         self.env["account.payment"].create(vals_list).action_post()
+
+    def _pay_short(self):
+        """Post payments that leave next to nothing open."""
+        for name, rest in SHORT_PAYMENTS:
+            line = self._get_open_lines(self.invoices[name])[:1]
+            if not line:
+                continue
+            date = min(line.date_maturity + timedelta(days=14), self.today)
+            amount = line.amount_residual_currency - rest
+            payment = self.env["account.payment"].create(
+                self._prepare_payment_vals(
+                    line.partner_id, date, amount, line.currency_id, line.move_id.name
+                )
+            )
+            payment.action_post()
+            (line + self._get_open_lines(payment.move_id)).reconcile()
+
+    # === WRITE-OFFS === #
+
+    def _set_writeoff_parameters(self):
+        journal = self.env["account.journal"].create(
+            {
+                "name": "Write-offs",
+                "code": "WOFF",
+                "type": "general",
+                "sequence": 100,  # nobody's first miscellaneous journal
+                "company_id": self.company.id,
+            }
+        )
+        Account = self.env["account.account"]
+        account = Account.create(
+            {
+                "name": "Bad debts",
+                "code": Account._search_new_account_code("650000"),
+                "account_type": "expense",
+                "company_ids": [Command.link(self.company.id)],
+            }
+        )
+        self.company.write(
+            {
+                "collections_writeoff_journal_id": journal.id,
+                "collections_writeoff_account_id": account.id,
+                "collections_writeoff_reason_id": self._get_reason("uncollectible").id,
+                "collections_writeoff_separate_tax": True,
+                "collections_writeoff_review_amount": REVIEW_AMOUNT,
+            }
+        )
+
+    def _get_reason(self, name):
+        return self.env.ref(f"{MODULE}.collections_writeoff_reason_{name}")
+
+    def _write_off(self):
+        for name, days_ago, count, reason, comment, days_back in WRITEOFFS:
+            items = self._get_open_lines(self.invoices[name])[:count]
+            wizard = (
+                self.env["collections.writeoff.wizard"]
+                .with_context(active_model=items._name, active_ids=items.ids)
+                .create(
+                    {
+                        "date": self._get_workday(self._get_day(days_ago)),
+                        "reason_id": self._get_reason(reason).id,
+                        "comment": comment,
+                    }
+                )
+            )
+            wizard.action_write_off()
+            if days_back:
+                wizard.move_ids.action_reverse_writeoff(self._get_day(days_back))
 
     # === COLLECTIONS === #
 

@@ -55,9 +55,7 @@ class AccountMove(models.Model):
 
     # === COMPUTE METHODS === #
 
-    @api.depends(
-        "state", "collections_writeoff_reason_id", "reversal_move_ids.state"
-    )
+    @api.depends("state", "collections_writeoff_reason_id", "reversal_move_ids.state")
     def _compute_collections_writeoff_state(self):
         for move in self:
             if not move.collections_writeoff_reason_id:
@@ -104,7 +102,10 @@ class AccountMove(models.Model):
         domain = Domain(
             "id",
             "in",
-            SQL("(SELECT match.move_id FROM (%s) AS match)", self._get_writeoff_matches()),
+            SQL(
+                "(SELECT match.move_id FROM (%s) AS match)",
+                self._get_writeoff_matches(),
+            ),
         )
         return Domain.OR(domain if wanted else ~domain for wanted in value)
 
@@ -187,9 +188,11 @@ class AccountMove(models.Model):
 
     # === BUSINESS METHODS === #
 
-    def _reverse_writeoffs(self, date=False):
+    def _reverse_writeoffs(self, date=False, comment=""):
         """Reverse write-offs, see `action_reverse_writeoff`.
 
+        :param date: accounting date of the reversals, a date or ISO text
+        :param str comment: text of the reversals
         :return: the reversals, an `account.move`
         """
         Posting = self.env["collections.posting"]
@@ -220,9 +223,8 @@ class AccountMove(models.Model):
             [
                 {
                     "date": date,
-                    "ref": self.env._(
-                        "Reversal of write-off %(move)s", move=move.name
-                    ),
+                    "ref": comment
+                    or self.env._("Reversal of write-off %(move)s", move=move.name),
                 }
                 for move in self
             ],

@@ -292,7 +292,9 @@ class AccountMoveLine(models.Model):
                 item.parent_state != "posted"
                 or lines.currency_id != currency
                 or lines.account_id != item.account_id
-                or not _is_part(amount_currency, item.amount_residual_currency, currency)
+                or not _is_part(
+                    amount_currency, item.amount_residual_currency, currency
+                )
                 or not _is_part(amount, item.amount_residual, item.company_currency_id)
             ):
                 problems.append(

@@ -92,15 +92,17 @@ class ResCompany(models.Model):
                         )
                     )
 
-    @api.constrains("collections_writeoff_journal_id", "collections_writeoff_account_id")
+    @api.constrains(
+        "collections_writeoff_journal_id", "collections_writeoff_account_id"
+    )
     def _check_collections_posting(self):
         Posting = self.env["collections.posting"]
         for company in self:
             journal = company.collections_writeoff_journal_id
             account = company.collections_writeoff_account_id
-            problem = (
-                journal and Posting._find_journal_problem(journal, company)
-            ) or (account and Posting._find_account_problem(account, company))
+            problem = (journal and Posting._find_journal_problem(journal, company)) or (
+                account and Posting._find_account_problem(account, company)
+            )
             if problem:
                 raise ValidationError(problem)
 

@@ -1,7 +1,7 @@
 from odoo import fields
 from odoo.tests import HttpCase, tagged
 
-from .common import CollectionsCommon
+from .common import CollectionsCommon, WriteoffCommon
 
 
 @tagged("post_install", "-at_install")
@@ -47,3 +47,52 @@ class TestCollectionsTours(CollectionsCommon, HttpCase):
         )
         self.assertEqual(len(definition.period_ids), 5)
         self.assertEqual(self.company.collections_snapshot_retention_days, 365)
+
+
+@tagged("post_install", "-at_install")
+class TestWriteoffTours(WriteoffCommon, HttpCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        late = fields.Date.subtract(fields.Date.today(), days=45)
+        cls.invoice = cls._create_item(
+            cls._create_customer("Deco Addict"), 1234.5, late
+        )
+        cls.small = cls._create_item(cls._create_customer("Gemini Furniture"), 99, late)
+        cls._run_snapshot(fields.Date.today())
+
+    def test_write_off_and_take_back(self):
+        self.start_tour(
+            "/odoo/aged-balances", "collections_writeoff_tour", login="accountman"
+        )
+        moves = self.env["account.move"].search(
+            [("collections_writeoff_reason_id", "=", self.reason.id)]
+        )
+        self.assertEqual(
+            sorted(moves.mapped("collections_writeoff_amount")), [-1000.0, 1000.0]
+        )
+        self.assertEqual(self.invoice.amount_residual, 1234.5)
+
+    def test_missing_parameter(self):
+        self.company.collections_writeoff_journal_id = False
+        self.start_tour(
+            "/odoo/aged-balances",
+            "collections_writeoff_missing_tour",
+            login="accountman",
+        )
+        self.assertEqual(self.invoice.amount_residual, 1234.5)
+
+    def test_small_balances(self):
+        self.start_tour(
+            "/odoo/aged-balances", "collections_writeoff_small_tour", login="accountman"
+        )
+        self.assertEqual(self.small.payment_state, "paid")
+        self.assertEqual(self.invoice.payment_state, "not_paid")
+
+    def test_from_the_invoice(self):
+        self.start_tour(
+            f"/odoo/customer-invoices/{self.small.id}",
+            "collections_writeoff_invoice_tour",
+            login="accountman",
+        )
+        self.assertTrue(self.small.collections_is_written_off)

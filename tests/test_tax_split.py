@@ -16,9 +16,7 @@ class TestTaxSplit(BaseCase):
         self.assertEqual(spread(weights, round(sum(weights), 2), 0.01), weights)
 
     def test_rest_goes_to_the_largest(self):
-        self.assertEqual(
-            spread([33.33, 33.33, 33.34], 10.0, 0.01), [3.33, 3.33, 3.34]
-        )
+        self.assertEqual(spread([33.33, 33.33, 33.34], 10.0, 0.01), [3.33, 3.33, 3.34])
         self.assertEqual(spread([1.0, 1.0, 1.0], 0.05, 0.01), [0.01, 0.02, 0.02])
 
     def test_no_share_changes_its_sign(self):

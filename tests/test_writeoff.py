@@ -116,7 +116,9 @@ class TestWriteoff(WriteoffCommon):
         of_customer = self._create_account("Of the customer", "600667")
         of_reason = self._create_account("Of the reason", "600668")
         cases = [(self.writeoff_account, {}, {})]
-        cases.append((of_customer, {"collections_writeoff_account_id": of_customer}, {}))
+        cases.append(
+            (of_customer, {"collections_writeoff_account_id": of_customer}, {})
+        )
         cases.append((of_reason, {}, {"account_id": of_reason}))
         for account, partner_values, reason_values in cases:
             self.partner.write(partner_values)
@@ -246,9 +248,7 @@ class TestWriteoff(WriteoffCommon):
             for line in move.line_ids
             if line.account_id == self.writeoff_account
         }
-        self.assertEqual(
-            by_account, {(str(north.id),): 75.0, (str(south.id),): 25.0}
-        )
+        self.assertEqual(by_account, {(str(north.id),): 75.0, (str(south.id),): 25.0})
 
     def test_items_without_customer(self):
         entry = self.env["account.move"].create(

@@ -120,9 +120,7 @@ class TestWriteoffCurrency(WriteoffCommon):
                 (item.amount_residual, item.amount_residual_currency), (0, 0)
             )
             self.assertTrue(item.reconciled)
-            self.assertTrue(
-                all(self._get_term_lines(move).mapped("reconciled")), paid
-            )
+            self.assertTrue(all(self._get_term_lines(move).mapped("reconciled")), paid)
         self.assertFalse(self._get_exchange_entries())
 
     def test_currencies_of_one_customer(self):
@@ -164,12 +162,8 @@ class TestWriteoffCurrency(WriteoffCommon):
             0,
             move_type="out_invoice",
             invoice_line_ids=[
-                Command.create(
-                    {"name": "A", "price_unit": 33.33, "tax_ids": [tax.id]}
-                ),
-                Command.create(
-                    {"name": "B", "price_unit": 66.68, "tax_ids": [tax.id]}
-                ),
+                Command.create({"name": "A", "price_unit": 33.33, "tax_ids": [tax.id]}),
+                Command.create({"name": "B", "price_unit": 66.68, "tax_ids": [tax.id]}),
             ],
         )
         books, states = self._get_books(), self._get_states(invoice)

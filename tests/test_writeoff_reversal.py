@@ -101,9 +101,7 @@ class TestWriteoffReversal(WriteoffCommon):
     def test_several_at_once(self):
         moves = self._write_off(self.invoice) | self._write_off(self.other)
         action = moves.action_reverse_writeoff()
-        self.assertEqual(
-            self.env["account.move"].search_count(action["domain"]), 2
-        )
+        self.assertEqual(self.env["account.move"].search_count(action["domain"]), 2)
         self._assert_back()
 
     def test_with_the_reversal_of_accounting(self):

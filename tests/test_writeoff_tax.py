@@ -381,7 +381,9 @@ class TestWriteoffTax(WriteoffTaxCommon):
         self.assertEqual(invoice.amount_total, 119.6)
         books = self._get_books()
         move = self._write_off(invoice)
-        on_tax = move.line_ids.filtered(lambda line: line.account_id == self.tax_account)
+        on_tax = move.line_ids.filtered(
+            lambda line: line.account_id == self.tax_account
+        )
         self.assertEqual(on_tax.balance, 19.6)
         self.assertEqual(
             self._get_tagged(move), {"T20 base refund": 98, "T20 tax refund": 19.6}
@@ -526,9 +528,7 @@ class TestWriteoffCashBasis(WriteoffTaxCommon):
         self.assertEqual(self._get_books(), books)
 
     def test_currencies_are_apart(self):
-        other = self.setup_other_currency(
-            "EUR", rates=[("2016-01-01", 0.5)]
-        )
+        other = self.setup_other_currency("EUR", rates=[("2016-01-01", 0.5)])
         self._create_invoice([(100, self.due)])
         self._create_invoice([(100, self.due)], currency_id=other.id)
         moves = self._write_off(self.partner)

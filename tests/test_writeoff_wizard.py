@@ -176,9 +176,7 @@ class TestWriteoffWizard(WriteoffCommon):
         self._assert_refused(
             "nothing to write off",
             self.invoice,
-            line_ids=[
-                Command.create({"move_line_id": self.items[0].id, "amount": 0})
-            ],
+            line_ids=[Command.create({"move_line_id": self.items[0].id, "amount": 0})],
         )
         with self.assertRaises(UserError):
             self.env["collections.writeoff.wizard"].create({}).action_write_off()
@@ -498,7 +496,13 @@ class TestWriteoffWizard(WriteoffCommon):
 class TestWriteoffRpc(WriteoffCommon, HttpCase):
     def _call(self, user, model, method, *args, **kwargs):
         return self.xmlrpc_object.execute_kw(
-            self.env.cr.dbname, user.id, user.login.ljust(8, "x"), model, method, args, kwargs
+            self.env.cr.dbname,
+            user.id,
+            user.login.ljust(8, "x"),
+            model,
+            method,
+            args,
+            kwargs,
         )
 
     def test_write_off_and_back(self):

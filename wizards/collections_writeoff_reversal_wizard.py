@@ -8,6 +8,9 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
     _name = "collections.writeoff.reversal.wizard"
     _description = "Reverse Write-offs"
 
+    comment = fields.Char(
+        help="Text of the reversals, for instance who paid after all."
+    )
     date = fields.Date(required=True, default=fields.Date.context_today)
     move_ids = fields.Many2many(
         comodel_name="account.move", string="Write-offs", required=True
@@ -71,7 +74,7 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
         :rtype: dict
         """
         self.ensure_one()
-        self.reversal_ids = self.move_ids._reverse_writeoffs(self.date)
+        self.reversal_ids = self.move_ids._reverse_writeoffs(self.date, self.comment)
         return self.reversal_ids._get_records_action(
             name=self.env._("Reversed Write-offs"), context={"create": False}
         )

@@ -175,9 +175,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
                 currency: sum(group.mapped("amount"))
                 for currency, group in lines.grouped("currency_id").items()
             }
-            wizard.has_currencies = bool(
-                lines.currency_id - wizard.company_currency_id
-            )
+            wizard.has_currencies = bool(lines.currency_id - wizard.company_currency_id)
             wizard.currency_totals = "  ·  ".join(
                 f"{currency.name} {format_amount(self.env, amount, currency)}"
                 for currency, amount in totals.items()
@@ -202,9 +200,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
         self.tax_amount = 0.0
         for wizard in self:
             company = wizard.company_id
-            error = Writeoff._find_problem(
-                company, wizard.journal_id, wizard.reason_id
-            )
+            error = Writeoff._find_problem(company, wizard.journal_id, wizard.reason_id)
             if error:
                 wizard.problem = str(error)
                 continue
@@ -242,9 +238,11 @@ class CollectionsWriteoffWizard(models.TransientModel):
         """
         self.ensure_one()
         items = [line.move_line_id for line in self.line_ids]
-        twice = {item for item in items if items.count(item) > 1} if (
-            len(set(items)) < len(items)
-        ) else ()
+        twice = (
+            {item for item in items if items.count(item) > 1}
+            if (len(set(items)) < len(items))
+            else ()
+        )
         if twice:
             raise UserError(
                 self.env._(
@@ -493,6 +491,10 @@ class CollectionsWriteoffWizardLine(models.TransientModel):
     )
     partner_id = fields.Many2one(
         related="move_line_id.partner_id.commercial_partner_id", string="Customer"
+    )
+    # The rows above the items of a customer are made of it.
+    partner_name = fields.Char(
+        related="partner_id.display_name", string="Name of the Customer"
     )
     move_id = fields.Many2one(related="move_line_id.move_id", string="Document")
     date_maturity = fields.Date(related="move_line_id.date_maturity")

@@ -22,7 +22,7 @@ export class GroupedItemsRenderer extends ListRenderer {
         if (previous && previous.data.partner_id.id === customer.id) {
             return "";
         }
-        return customer.display_name || _t("No customer");
+        return record.data.partner_name || _t("No customer");
     }
 }
 

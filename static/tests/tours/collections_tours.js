@@ -99,3 +99,121 @@ registry.category("web_tour.tours").add("collections_configuration_tour", {
         { trigger: ".o_form_saved" },
     ],
 });
+
+registry.category("web_tour.tours").add("collections_writeoff_tour", {
+    steps: () => [
+        {
+            trigger: ".o_data_row:contains('Deco Addict') .o_list_record_selector input",
+            run: "click",
+        },
+        {
+            trigger: ".o_control_panel button[name='action_open_writeoff']",
+            run: "click",
+        },
+        {
+            content: "The items stand under their customer",
+            trigger: ".modal .o_list_table tr:not(.o_data_row):contains('Deco Addict')",
+        },
+        {
+            content: "The entry is shown before it is booked",
+            trigger:
+                ".modal [name='preview_data'] tr:contains('600666'):contains('1,234.50')",
+        },
+        { trigger: ".modal .o_data_row:first [name='amount']", run: "click" },
+        {
+            trigger: ".modal .o_data_row:first [name='amount'] input",
+            run: "edit 1000",
+        },
+        { trigger: ".modal [name='comment'] input", run: "edit Gone abroad" },
+        {
+            content: "Total and entry follow",
+            trigger:
+                ".modal [name='preview_data'] tr:contains('600666'):contains('1,000.00')",
+        },
+        { trigger: ".modal [name='amount_total']:contains('1,000.00')" },
+        { trigger: ".modal footer button[name='action_write_off']", run: "click" },
+        {
+            content: "The entry opens",
+            trigger: ".o_form_view [name='ref'] input:value(Gone abroad)",
+        },
+        { trigger: "button[name='action_open_writeoff_reversal']", run: "click" },
+        { trigger: ".modal .o_field_widget[name='item_ids'] .o_data_row" },
+        { trigger: ".modal [name='comment'] input", run: "edit Came back and paid" },
+        { trigger: ".modal footer button[name='action_reverse']", run: "click" },
+        {
+            content: "The reversal opens",
+            trigger: ".o_form_view [name='ref'] input:value(Came back and paid)",
+        },
+        {
+            trigger: "[data-menu-xmlid='credit_collections.collections_menu_writeoffs']",
+            run: "click",
+        },
+        { trigger: ".o_data_row:contains('Gone abroad'):contains('Reversed')" },
+        { trigger: ".o_data_row:contains('Came back and paid'):contains('-1,000.00')" },
+        { trigger: ".o_switch_view.o_pivot", run: "click" },
+        { trigger: ".o_pivot th:contains('BAD Bad debts')" },
+        { trigger: ".o_switch_view.o_graph", run: "click" },
+        { trigger: ".o_graph_canvas_container canvas" },
+    ],
+});
+
+registry.category("web_tour.tours").add("collections_writeoff_missing_tour", {
+    steps: () => [
+        {
+            trigger: ".o_data_row:contains('Deco Addict') .o_list_record_selector input",
+            run: "click",
+        },
+        { trigger: ".o_control_panel button[name='action_open_writeoff']", run: "click" },
+        {
+            content: "What is missing is said at once",
+            trigger: ".modal .alert-danger:contains('no write-off journal')",
+        },
+        { trigger: ".modal footer button[name='action_write_off']", run: "click" },
+        {
+            content: "... and the error opens the place",
+            trigger:
+                ".modal:not(.o_inactive_modal):contains('no write-off journal') button:contains('Open Parameters')",
+            run: "click",
+        },
+        { trigger: ".o_form_view [name='collections_writeoff_journal_id']" },
+    ],
+});
+
+registry.category("web_tour.tours").add("collections_writeoff_small_tour", {
+    steps: () => [
+        {
+            trigger: ".o_control_panel button:contains('Write Off Small Balances')",
+            run: "click",
+        },
+        { trigger: ".modal [name='max_amount'] input", run: "edit 100" },
+        { trigger: ".modal [name='days'] input", run: "edit 30" },
+        { trigger: ".modal p.text-muted", run: "click" },
+        { trigger: ".modal [name='amount_total']:contains('99.00')" },
+        { trigger: ".modal button[name='action_preview']", run: "click" },
+        {
+            trigger:
+                ".modal .o_list_table tr:not(.o_data_row):contains('Gemini Furniture')",
+        },
+        { trigger: ".modal footer button[name='action_write_off']", run: "click" },
+        { trigger: ".o_form_view [name='collections_writeoff_reason_id']" },
+    ],
+});
+
+registry.category("web_tour.tours").add("collections_writeoff_invoice_tour", {
+    steps: () => [
+        { trigger: "button[name='action_open_writeoff']", run: "click" },
+        { trigger: ".modal footer button[name='action_write_off']", run: "click" },
+        { trigger: ".o_form_view [name='collections_writeoff_reason_id']" },
+        {
+            content: "Back on the invoice",
+            trigger: ".o_back_button",
+            run: "click",
+        },
+        { trigger: ".ribbon:contains('Written Off')" },
+        {
+            trigger: ".oe_stat_button[name='action_view_writeoffs']:contains('99.00')",
+            run: "click",
+        },
+        { trigger: ".o_form_view [name='collections_writeoff_reason_id']" },
+    ],
+});
