@@ -204,8 +204,8 @@ class AccountMove(models.Model):
         if unfit:
             raise UserError(
                 self.env._(
-                    "These are no write-offs that can be reversed: %(moves)s. They were "
-                    "reversed already, are not posted, or write nothing off.",
+                    "These are no write-offs that can be reversed: %(moves)s. They "
+                    "were reversed already, are not posted, or write nothing off.",
                     moves=", ".join(unfit.mapped("display_name")),
                 )
             )
@@ -346,7 +346,7 @@ class AccountMove(models.Model):
                 move.write(vals)
 
     def _unmatch_writeoffs(self):
-        """Take apart what the entries, write-offs or their reversals, are matched with."""
+        """Take apart what write-offs, or their reversals, are matched with."""
         self.line_ids.remove_move_reconcile()
 
     # === OVERRIDES === #

@@ -623,7 +623,7 @@ class CollectionsWriteoff(models.AbstractModel):
 
     @api.model
     def _get_weights(self, move, lines, facts):
-        """Return what one invoice or credit note is made of, see `_get_compositions`."""
+        """Return what one document is made of, see `_get_compositions`."""
         is_refund = move.move_type == "out_refund"
         weights = defaultdict(lambda: [0.0, 0.0])
         bases = defaultdict(lambda: [0.0, 0.0])  # by analytic distribution

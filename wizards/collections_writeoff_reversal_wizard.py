@@ -8,9 +8,7 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
     _name = "collections.writeoff.reversal.wizard"
     _description = "Reverse Write-offs"
 
-    comment = fields.Char(
-        help="Text of the reversals, for instance who paid after all."
-    )
+    comment = fields.Char(help="Text of the reversals, such as who paid after all.")
     date = fields.Date(required=True, default=fields.Date.context_today)
     move_ids = fields.Many2many(
         comodel_name="account.move", string="Write-offs", required=True
