@@ -8,8 +8,6 @@ invoice after the other, with the difference booked on an account. It leaves the
 the loss, so it does less.
 """
 
-import time
-from collections import defaultdict
 from contextlib import closing, contextmanager
 
 import open_invoices
@@ -55,7 +53,7 @@ class Wrong(Exception):
 
 
 def run(databases, options, report):
-    """Run the benchmark on the smallest of the books: entries of others hardly count."""
+    """Run the benchmark on the smallest books: what else is in there hardly counts."""
     size = min(options.sizes)
     with databases.books(size, options.keep, open_invoices) as registry:
         WriteoffBench(registry, options, report).run()
@@ -84,17 +82,14 @@ class WriteoffBench:
 
     def _race_floor(self):
         """Run both in turn and judge the medians."""
-        ours, floor, opened, steps = [], [], [], defaultdict(list)
+        ours, floor, opened = [], [], []
         for _repeat in range(1 + self.repeats):
             with self._rolled_back() as env:
                 opening, cost = self._run_ours(env, ITEMS)
             opened.append(opening)
             ours.append(cost)
             with self._rolled_back() as env:
-                cost, seconds = self._run_floor(env)
-            floor.append(cost)
-            for step, value in seconds.items():
-                steps[step].append(value)
+                floor.append(self._run_floor(env))
         # The first run shows what memory it takes; later ones find it in the process.
         highest = ours[0].megabytes, floor[0].megabytes
         # It also warmed up, and is not counted.
@@ -106,10 +101,6 @@ class WriteoffBench:
             floor.seconds,
             FLOOR_LIMIT,
         )
-        for step, values in steps.items():
-            self.report.measure(
-                f"{name}: core {step}", 0, sorted(values[1:])[len(values) // 2 - 1]
-            )
         self.report.measure(
             f"{name}: queries per item",
             ours.queries / ITEMS,
@@ -149,16 +140,11 @@ class WriteoffBench:
 
     def _run_floor(self, env):
         """Create, post and match what was recorded, all of it at once."""
-        seconds = {}
         with measured(env) as cost:
-            start = time.perf_counter()
             moves = self._create_entries(env)
-            seconds["creating"] = time.perf_counter() - start
             moves._post(soft=False)
-            seconds["posting"] = time.perf_counter() - start - seconds["creating"]
             self._match_entries(moves)
-        seconds["matching"] = cost.seconds - sum(seconds.values())
-        return cost, seconds
+        return cost
 
     def _create_entries(self, env):
         Move = env["account.move"].with_context(skip_invoice_sync=True)
@@ -179,7 +165,7 @@ class WriteoffBench:
         )
 
     def _record_entries(self):
-        """Keep the values of what we book, and which line is matched with which item."""
+        """Keep what we book, and which of its lines closes which item."""
         self.entries, self.item_ids = [], []
         with self._rolled_back() as env:
             for move in self._get_booked(env):
@@ -211,7 +197,11 @@ class WriteoffBench:
             moves._post(soft=False)
             self._match_entries(moves)
             floor = self._get_facts(env, moves)
-        different = [pair for pair in zip(ours, floor, strict=True) if len({*pair}) > 1]
+        different = [
+            (mine, other)
+            for mine, other in zip(ours, floor, strict=True)
+            if mine != other
+        ]
         if different:
             raise Wrong(f"Ours and core's are not the same: {different[:3]}")
 

@@ -21,6 +21,19 @@ SCREENS = {
         "url": "/odoo/aging-over-time",
         "wait": ".o_graph_canvas_container canvas",
     },
+    "write_off": {
+        "url": "/odoo/aged-balances",
+        "click": [
+            ".o_data_row:has-text('Sunset') .o_list_record_selector input",
+            ".o_control_panel button[name='action_open_writeoff']",
+        ],
+        "wait": ".modal [name='preview_data'] table",
+    },
+    "write_off_entry": {
+        "url": "/odoo/collections-write-offs",
+        "click": [".o_data_row:has-text('Bankruptcy') [name='collections_writeoff_amount']"],
+        "wait": ".o_form_view [name='collections_writeoff_amount']",
+    },
 }
 
 BROWSER_OPTIONS = [

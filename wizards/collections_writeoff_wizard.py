@@ -2,7 +2,7 @@ import json
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import format_amount
+from odoo.tools import format_amount, format_date
 
 MODELS = (
     "account.move",
@@ -345,7 +345,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
         return {
             "group_name": ", ".join(
                 [
-                    fields.Date.to_string(vals["date"]) or "",
+                    format_date(self.env, vals["date"]),
                     self.journal_id.name,
                     partner.name or self.env._("No customer"),
                 ]
