@@ -96,6 +96,18 @@ class AccountMove(models.Model):
             move.collections_written_off_amount = amount
             move.collections_is_written_off = move._origin.id in amounts
 
+    def _compute_payments_widget_reconciled_info(self):
+        # EXTENDS account: what was written off was not paid
+        super()._compute_payments_widget_reconciled_info()
+        for move in self:
+            content = (move.invoice_payments_widget or {}).get("content", [])
+            counterparts = self.browse(
+                values["move_id"] for values in content if values.get("move_id")
+            )
+            writeoffs = counterparts.sudo().filtered("collections_writeoff_reason_id")
+            for values in content:
+                values["is_writeoff"] = values.get("move_id") in writeoffs.ids
+
     def _search_collections_is_written_off(self, operator, value):
         if operator != "in":
             return NotImplemented

@@ -340,6 +340,17 @@ class TestWriteoff(WriteoffCommon):
         first.button_cancel()
         self._write_off(invoice)
 
+    def test_printed_invoice_does_not_say_paid(self):
+        invoice = self._create_item(self.partner, 100, "2026-01-31")
+        self._match(invoice, self._create_payment(self.partner, 40, "2026-02-01"))
+        self._write_off(invoice, date="2026-03-31")
+        html, _type = self.env["ir.actions.report"]._render_qweb_html(
+            "account.account_invoices", invoice.ids
+        )
+        text = " ".join(html.decode().split())
+        self.assertEqual(text.count("Paid on"), 1)
+        self.assertEqual(text.count("Written off on"), 1)
+
     def test_aging_follows(self):
         self._create_item(self.partner, 100, "2026-01-31")
         self._assert_ties(self._run_snapshot("2026-03-31"))

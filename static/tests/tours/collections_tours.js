@@ -210,6 +210,7 @@ registry.category("web_tour.tours").add("collections_writeoff_invoice_tour", {
             run: "click",
         },
         { trigger: ".ribbon:contains('Written Off')" },
+        { trigger: "[name='invoice_payments_widget']:contains('Written off on')" },
         {
             trigger: ".oe_stat_button[name='action_view_writeoffs']:contains('99.00')",
             run: "click",
