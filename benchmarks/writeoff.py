@@ -2,7 +2,8 @@
 
 The floor is core creating, posting and matching the entries that we book: their values
 are taken from a run of ours, and each step is one call for all of them. Nobody has to
-find out what to book there.
+find out what to book there. Core reads some things one by one unless somebody has read
+them before, as we do to find out what to book; the floor has them read in one go.
 The peer is what Odoo offers without this addon: registering a payment of 0.00 on one
 invoice after the other, with the difference booked on an account. It leaves the tax in
 the loss, so it does less.
@@ -82,7 +83,7 @@ class WriteoffBench:
 
     def _race_floor(self):
         """Run both in turn and judge the medians."""
-        ours, floor, opened = [], [], []
+        ours, floor, plain, opened = [], [], [], []
         for _repeat in range(1 + self.repeats):
             with self._rolled_back() as env:
                 opening, cost = self._run_ours(env, ITEMS)
@@ -90,10 +91,12 @@ class WriteoffBench:
             ours.append(cost)
             with self._rolled_back() as env:
                 floor.append(self._run_floor(env))
-        # The first run shows what memory it takes; later ones find it in the process.
-        highest = ours[0].megabytes, floor[0].megabytes
-        # It also warmed up, and is not counted.
-        ours, floor, opened = median(ours[1:]), median(floor[1:]), median(opened[1:])
+            with self._rolled_back() as env:
+                plain.append(self._run_floor(env, reads_ahead=False))
+        # The first run warmed up, and is not counted.
+        ours, floor, plain, opened = (
+            median(costs[1:]) for costs in (ours, floor, plain, opened)
+        )
         name = size_name(ITEMS)
         self.report.measure(
             f"{name}: write-off to core creating, posting and matching",
@@ -102,12 +105,20 @@ class WriteoffBench:
             FLOOR_LIMIT,
         )
         self.report.measure(
+            f"{name}: the same without reading ahead", ours.seconds, plain.seconds
+        )
+        self.report.measure(
             f"{name}: queries per item",
             ours.queries / ITEMS,
             floor.queries / ITEMS,
             unit="each",
         )
-        self.report.measure(f"{name}: memory growth", *highest, unit="MB")
+        self.report.measure(
+            f"{name}: queries per item without reading ahead",
+            ours.queries / ITEMS,
+            plain.queries / ITEMS,
+            unit="each",
+        )
         self.report.measure(f"{name}: opening the wizard", opened.seconds, None)
         self.report.measure(
             f"{name}: opening the wizard, queries per item",
@@ -138,13 +149,21 @@ class WriteoffBench:
             raise Wrong(f"The wizard proposes {len(wizard.line_ids)} items")
         return wizard, cost
 
-    def _run_floor(self, env):
+    def _run_floor(self, env, reads_ahead=True):
         """Create, post and match what was recorded, all of it at once."""
         with measured(env) as cost:
+            if reads_ahead:
+                self._read_ahead(env)
             moves = self._create_entries(env)
             moves._post(soft=False)
             self._match_entries(moves)
         return cost
+
+    def _read_ahead(self, env):
+        """Read in one go what core would read invoice by invoice."""
+        items = env["account.move.line"].browse(filter(None, self.item_ids))
+        items.partner_id.mapped("property_account_position_id")
+        items.move_id.line_ids.mapped("tax_ids")
 
     def _create_entries(self, env):
         Move = env["account.move"].with_context(skip_invoice_sync=True)

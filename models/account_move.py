@@ -1,7 +1,19 @@
+from collections import Counter, defaultdict
+
 from odoo import Command, api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
+
+from .collections_posting import WRITEOFF_TOKEN
+
+WRITEOFF_FIELDS = frozenset(
+    {
+        "collections_writeoff_reason_id",
+        "collections_writeoff_amount",
+        "collections_writeoff_tax_amount",
+    }
+)
 
 
 class AccountMove(models.Model):
@@ -13,6 +25,7 @@ class AccountMove(models.Model):
         readonly=True,
         copy=False,
         index="btree_not_null",
+        ondelete="restrict",
         help="Why customer items were written off with this entry. Reversals of "
         "write-offs carry it too.",
     )
@@ -98,7 +111,7 @@ class AccountMove(models.Model):
 
     def _compute_payments_widget_reconciled_info(self):
         # EXTENDS account: what was written off was not paid
-        super()._compute_payments_widget_reconciled_info()
+        result = super()._compute_payments_widget_reconciled_info()
         for move in self:
             content = (move.invoice_payments_widget or {}).get("content", [])
             counterparts = self.browse(
@@ -107,6 +120,7 @@ class AccountMove(models.Model):
             writeoffs = counterparts.sudo().filtered("collections_writeoff_reason_id")
             for values in content:
                 values["is_writeoff"] = values.get("move_id") in writeoffs.ids
+        return result
 
     def _search_collections_is_written_off(self, operator, value):
         if operator != "in":
@@ -187,7 +201,7 @@ class AccountMove(models.Model):
         Payments and other matches that the items had before stay as they are.
 
         :param date: accounting date of the reversals, a date or ISO text; today when
-            empty
+            empty, but not before the write-off
         :return: a window action on the reversals
         :rtype: dict
         :raise AccessError: when the user is not a collections manager
@@ -221,7 +235,12 @@ class AccountMove(models.Model):
                     moves=", ".join(unfit.mapped("display_name")),
                 )
             )
-        date = Posting._parse_date(date)
+        dates = {
+            move: Posting._parse_date(date)
+            if date
+            else max(fields.Date.context_today(self), move.date)
+            for move in self
+        }
         Posting._lock(self)
         if self._filter_writeoffs_in_force() != self:
             raise UserError(
@@ -229,12 +248,15 @@ class AccountMove(models.Model):
             )
         for move in self:
             Posting._check_date(
-                move.company_id, move.journal_id, date, move._affect_tax_report()
+                move.company_id,
+                move.journal_id,
+                dates[move],
+                move._affect_tax_report(),
             )
         return self._reverse_moves(
             [
                 {
-                    "date": date,
+                    "date": dates[move],
                     "ref": comment
                     or self.env._("Reversal of write-off %(move)s", move=move.name),
                 }
@@ -294,21 +316,18 @@ class AccountMove(models.Model):
             move._get_writeoff_partials().unlink()
             for reversal in move.reversal_move_ids:
                 if reversal._is_in_force():
-                    move._reconcile_reversed_moves(reversal, True)
+                    move._match_line_by_line(reversal)
         in_force._match_writeoffs()
 
     def _get_writeoff_partials(self):
         """Return the matches of write-offs with the items they write off."""
-        partials = self.env["account.partial.reconcile"]
-        for line in self.line_ids:
-            item = line.collections_writeoff_line_id
-            partials |= line.matched_debit_ids.filtered(
-                lambda partial, item=item: partial.debit_move_id == item
-            )
-            partials |= line.matched_credit_ids.filtered(
-                lambda partial, item=item: partial.credit_move_id == item
-            )
-        return partials
+        lines = self.line_ids.filtered("collections_writeoff_line_id")
+        items = lines.collections_writeoff_line_id
+        return lines.matched_debit_ids.filtered(
+            lambda partial: partial.debit_move_id in items
+        ) | lines.matched_credit_ids.filtered(
+            lambda partial: partial.credit_move_id in items
+        )
 
     def _match_writeoffs(self):
         """Match write-offs with what they write off.
@@ -342,6 +361,40 @@ class AccountMove(models.Model):
             if rest:
                 no_exchange._reconcile_plan(rest)
 
+    def _reconcile_reversed_moves(self, reverse_moves, move_reverse_cancel):
+        # EXTENDS account, which matches all lines of an account in one heap. Lines
+        # booked at different rates would meet there and book exchange differences.
+        for move, reverse_move in zip(self, reverse_moves, strict=True):
+            if move.collections_writeoff_reason_id:
+                move._match_line_by_line(reverse_move)
+            else:
+                super(AccountMove, move)._reconcile_reversed_moves(
+                    reverse_move, move_reverse_cancel
+                )
+        return reverse_moves
+
+    def _match_line_by_line(self, reversal):
+        """Match each open line of an entry with the one that takes it back.
+
+        :param reversal: an `account.move` with the exact opposite lines
+        """
+        candidates = defaultdict(list)
+        for line in reversal.line_ids:
+            candidates[line._get_opposite_key(-1)].append(line)
+        pairs = []
+        for line in self.line_ids:
+            if not line.account_id.reconcile or line.reconciled:
+                continue
+            opposites = candidates[line._get_opposite_key()]
+            if opposites and not opposites[0].reconciled:
+                pairs.append(line | opposites.pop(0))
+        if pairs:
+            # As core does where entries cancel each other; and both lines have the
+            # same rate, so there is no exchange difference.
+            self.env["account.move.line"].with_context(
+                move_reverse_cancel=True, no_exchange_difference=True
+            )._reconcile_plan(pairs)
+
     def _update_writeoff_amounts(self):
         """Note what the entries write off, which a reviewer may have changed."""
         for move in self:
@@ -355,13 +408,95 @@ class AccountMove(models.Model):
             }
             currency = move.company_currency_id
             if any(currency.compare_amounts(move[name], vals[name]) for name in vals):
-                move.write(vals)
+                move.with_context(collections_writeoff=WRITEOFF_TOKEN).write(vals)
 
     def _unmatch_writeoffs(self):
         """Take apart what write-offs, or their reversals, are matched with."""
         self.line_ids.remove_move_reconcile()
 
+    def _check_writeoffs_before_post(self):
+        """Check that write-offs, and reversals of them, are fit to be posted.
+
+        :raise UserError: when the date is locked (core would book on another day), an
+            item is gone, or a reversal does not take back exactly what is in force
+        """
+        Posting = self.env["collections.posting"]
+        for move in self:
+            Posting._check_date(
+                move.company_id, move.journal_id, move.date, move._affect_tax_report()
+            )
+            origin = move.reversed_entry_id
+            if origin:
+                origin._check_reversal(move)
+            elif not all(
+                line.collections_writeoff_line_id
+                for line in move.line_ids
+                if line.account_type == "asset_receivable"
+            ):
+                raise UserError(
+                    self.env._(
+                        "An item that %(move)s writes off is gone. Delete the draft "
+                        "and write off again what is open.",
+                        move=move.display_name,
+                    )
+                )
+
+    def _check_reversal(self, reversal):
+        """Refuse a second reversal, and one that differs from what it takes back."""
+        if self.state == "posted" and not self._is_in_force():
+            raise UserError(
+                self.env._(
+                    "%(move)s was reversed already. Delete %(reversal)s.",
+                    move=self.display_name,
+                    reversal=reversal.display_name,
+                )
+            )
+        lines = Counter(line._get_opposite_key() for line in self.line_ids)
+        opposite = Counter(line._get_opposite_key(-1) for line in reversal.line_ids)
+        if lines != opposite:
+            raise UserError(
+                self.env._(
+                    "A write-off is taken back as a whole: the lines of %(reversal)s "
+                    "must be those of %(move)s turned round.",
+                    reversal=reversal.display_name,
+                    move=self.display_name,
+                )
+            )
+
     # === OVERRIDES === #
+
+    @api.model
+    def default_get(self, fields_list):
+        # EXTENDS base: nor does a context say what is a write-off
+        result = super().default_get(fields_list)
+        return {
+            name: value for name, value in result.items() if name not in WRITEOFF_FIELDS
+        }
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            self._check_writeoff_fields([name for name in vals if vals[name]])
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self._check_writeoff_fields(vals)
+        return super().write(vals)
+
+    def _check_writeoff_fields(self, names):
+        """Keep users, over RPC as well, from saying what is a write-off.
+
+        :param names: the names of the fields written
+        :raise AccessError: when one of ours is among them
+        """
+        if (
+            not self.env.su
+            and not WRITEOFF_FIELDS.isdisjoint(names)
+            and self.env.context.get("collections_writeoff") is not WRITEOFF_TOKEN
+        ):
+            raise AccessError(
+                self.env._("Write-offs are made and changed by their own actions only.")
+            )
 
     def _post(self, soft=True):
         # EXTENDS account: write-offs are matched with their items when they are posted,
@@ -370,10 +505,11 @@ class AccountMove(models.Model):
         if not entries:
             return super()._post(soft)
         today = fields.Date.context_today(self)
-        reversed_entries = entries.filtered(
-            lambda move: not soft or move.date <= today
-        ).reversed_entry_id.filtered(lambda move: move.state == "posted")
-        reversed_entries._unmatch_writeoffs()
+        due = entries.filtered(lambda move: not soft or move.date <= today)
+        due._check_writeoffs_before_post()
+        due.reversed_entry_id.filtered(
+            lambda move: move.state == "posted"
+        )._unmatch_writeoffs()
         posted = super()._post(soft)
         (posted & entries)._update_writeoff_amounts()
         (posted & entries)._sync_writeoff_matching()
@@ -381,6 +517,8 @@ class AccountMove(models.Model):
 
     def button_draft(self):
         # EXTENDS account, which keeps what is matched with an entry in draft
+        if not self:
+            return super().button_draft()
         entries = self.filtered("collections_writeoff_reason_id")
         taken_back = entries.filtered(
             lambda move: any(
@@ -396,8 +534,59 @@ class AccountMove(models.Model):
                     moves=", ".join(taken_back.mapped("display_name")),
                 )
             )
-        written_off = self - entries
-        written_off = written_off.filtered("collections_is_written_off")
+        (self - entries)._check_not_written_off()
+        entries._unmatch_writeoffs()
+        result = super().button_draft()
+        entries._sync_writeoff_matching()
+        return result
+
+    def _reverse_moves(self, default_values_list=None, cancel=False):
+        # EXTENDS account: reversals count against the write-offs of their reason
+        entries = self.filtered("collections_writeoff_reason_id")
+        if cancel:
+            (self - entries)._check_not_written_off()
+        if not entries:
+            return super()._reverse_moves(default_values_list, cancel=cancel)
+        entries._check_reversible()
+        default_values_list = default_values_list or [{} for move in self]
+        for move, default_values in zip(self, default_values_list, strict=True):
+            if move in entries:
+                default_values.update(move._prepare_writeoff_reversal_vals())
+        moves = self.with_context(collections_writeoff=WRITEOFF_TOKEN)
+        reversals = super(AccountMove, moves)._reverse_moves(
+            default_values_list, cancel=cancel
+        )
+        if not cancel:
+            for move, reversal in zip(moves, reversals, strict=True):
+                if move in entries:
+                    move._copy_lines_reversed(reversal)
+        return reversals.with_env(self.env)
+
+    def _check_reversible(self):
+        """Refuse to reverse what is reversed, or about to be.
+
+        :raise UserError: names the reversals
+        """
+        for move in self:
+            reversals = move.reversal_move_ids.filtered(
+                lambda reversal: reversal.state == "draft" or reversal._is_in_force()
+            )
+            if reversals:
+                raise UserError(
+                    self.env._(
+                        "%(move)s has a reversal already: %(reversals)s. A draft can "
+                        "be posted or deleted.",
+                        move=move.display_name,
+                        reversals=", ".join(reversals.mapped("display_name")),
+                    )
+                )
+
+    def _check_not_written_off(self):
+        """Refuse to take documents apart that a write-off closes.
+
+        :raise UserError: names the documents
+        """
+        written_off = self.filtered("collections_is_written_off")
         if written_off:
             raise UserError(
                 self.env._(
@@ -406,29 +595,16 @@ class AccountMove(models.Model):
                     moves=", ".join(written_off.mapped("display_name")),
                 )
             )
-        entries._unmatch_writeoffs()
-        result = super().button_draft()
-        entries._sync_writeoff_matching()
-        return result
-
-    def _reverse_moves(self, default_values_list=None, cancel=False):
-        # EXTENDS account: reversals count against the write-offs of their reason
-        if self.collections_writeoff_reason_id:
-            default_values_list = default_values_list or [{} for move in self]
-            for move, default_values in zip(self, default_values_list, strict=True):
-                if move.collections_writeoff_reason_id:
-                    default_values.update(move._prepare_writeoff_reversal_vals())
-        reversals = super()._reverse_moves(default_values_list, cancel=cancel)
-        if not cancel:
-            for move, reversal in zip(self, reversals, strict=True):
-                if move.collections_writeoff_reason_id:
-                    move._copy_lines_reversed(reversal)
-        return reversals
 
     def _copy_lines_reversed(self, reversal):
         """Give a reversal in draft the exact lines; core computed its taxes anew."""
         lines = self.line_ids.with_context(include_business_fields=True)
-        reversal.with_context(skip_invoice_sync=True).write(
+        # Core protects tax lines from being deleted one by one, not from this.
+        reversal.with_context(
+            skip_invoice_sync=True,
+            dynamic_unlink=True,
+            collections_writeoff=WRITEOFF_TOKEN,
+        ).write(
             {
                 "line_ids": [
                     *(Command.delete(line.id) for line in reversal.line_ids),

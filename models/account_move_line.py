@@ -5,6 +5,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 from odoo.tools.sql import column_exists
 
+from .collections_posting import WRITEOFF_TOKEN
+
 COLLECTIONS_STATUSES = [
     ("not_disputed", "Not disputed"),
     ("disputed", "Disputed"),
@@ -161,6 +163,56 @@ class AccountMoveLine(models.Model):
         )
         return amounts
 
+    # === CRUD METHODS === #
+
+    @api.model
+    def default_get(self, fields_list):
+        # EXTENDS base: nor does a context say what a line writes off
+        result = super().default_get(fields_list)
+        result.pop("collections_writeoff_line_id", None)
+        return result
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            if vals.get("collections_writeoff_line_id"):
+                self._check_writeoff_fields(vals)
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self._check_writeoff_fields(vals)
+        return super().write(vals)
+
+    def _check_writeoff_fields(self, vals):
+        """Keep users, over RPC as well, from saying what a line writes off.
+
+        :raise AccessError: when the values do
+        """
+        if (
+            "collections_writeoff_line_id" in vals
+            and not self.env.su
+            and self.env.context.get("collections_writeoff") is not WRITEOFF_TOKEN
+        ):
+            raise AccessError(
+                self.env._("Write-offs are made and changed by their own actions only.")
+            )
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_written_off(self):
+        writeoffs = (
+            self.search([("collections_writeoff_line_id", "in", self.ids)])
+            .move_id.filtered(lambda move: move not in self.move_id)
+            ._filter_writeoffs_in_force()
+        )
+        if writeoffs:
+            raise UserError(
+                self.env._(
+                    "An item of these lines is written off by %(moves)s. Reverse the "
+                    "write-off first.",
+                    moves=", ".join(writeoffs.mapped("display_name")),
+                )
+            )
+
     # === ACTION METHODS === #
 
     def action_open_writeoff(self):
@@ -277,6 +329,19 @@ class AccountMoveLine(models.Model):
             if share > 0:
                 line.write({**vals, "collections_promise_amount": share})
                 left = currency.round(left - share)
+
+    def _get_opposite_key(self, sign=1):
+        """Return what a line and the line that takes it back have in common.
+
+        :param int sign: -1 for the line that takes back
+        """
+        self.ensure_one()
+        return (
+            self.account_id.id,
+            self.currency_id.id,
+            self.currency_id.round(sign * self.amount_currency) or 0.0,
+            self.company_currency_id.round(sign * self.balance) or 0.0,
+        )
 
     def _check_writeoff_items_open(self):
         """Check that what lines of write-offs close is still open.

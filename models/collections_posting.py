@@ -15,6 +15,9 @@ REFUSED_ACCOUNT_TYPES = (
     "off_balance",
 )
 
+# In the context it marks values of write-offs as ours. Nobody can send it over RPC.
+WRITEOFF_TOKEN = object()
+
 
 class CollectionsPosting(models.AbstractModel):
     """What everything that posts asks before it does: right, journal, account, date."""

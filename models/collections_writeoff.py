@@ -8,6 +8,7 @@ from odoo.fields import Domain
 from odoo.tools import clean_context
 
 from ..tools.tax_split import spread
+from .collections_posting import WRITEOFF_TOKEN
 
 OPEN_ITEMS = Domain(
     [
@@ -272,7 +273,9 @@ class CollectionsWriteoff(models.AbstractModel):
         moves = (
             self.env["account.move"]
             .with_company(company)
-            .with_context(**context, skip_invoice_sync=True)
+            .with_context(
+                **context, skip_invoice_sync=True, collections_writeoff=WRITEOFF_TOKEN
+            )
             .create(vals_list)
         )
         moves = self.env["account.move"].with_company(company).browse(moves.ids)
@@ -360,41 +363,35 @@ class CollectionsWriteoff(models.AbstractModel):
     def _get_moves_to_review(self, moves, parts):
         """Return the entries that stay in draft until somebody posts them.
 
-        The company wants it for all, or for those from an amount on. The amount is
-        that of the debts written off by the entry, or of the credits when they are
-        more.
+        The company wants it for all, or for customers from an amount on.
         """
-        company = moves.company_id
-        if company.collections_writeoff_draft:
+        if moves.company_id.collections_writeoff_draft:
             return moves
-        limit = company.collections_writeoff_review_amount
-        if not limit:
-            return moves.browse()
-        balances = {part.item.id: part.balance for part in parts}
-        return moves.filtered(
-            lambda move: (
-                company.currency_id.compare_amounts(
-                    self._get_gross(
-                        balances[line.collections_writeoff_line_id.id]
-                        for line in move.line_ids
-                        if line.collections_writeoff_line_id
-                    ),
-                    limit,
-                )
-                >= 0
-            )
-        )
+        partners = self._get_partners_to_review(parts)
+        return moves.filtered(lambda move: move.partner_id in partners)
 
     @api.model
-    def _get_gross(self, balances):
-        """Return the greater one of what is debit and what is credit, both positive."""
-        debit = credit = 0.0
-        for balance in balances:
-            if balance > 0:
-                debit += balance
-            else:
-                credit -= balance
-        return max(debit, credit)
+    def _get_partners_to_review(self, parts):
+        """Return the customers of whom as much is written off as has to be reviewed.
+
+        What counts are the debts, or the credits when they are more.
+
+        :param list parts: list of `WriteoffPart`
+        :return: `res.partner`, empty when the company reviews nothing by amount
+        """
+        partners = self.env["res.partner"]
+        company = parts[0].item.company_id
+        limit = company.collections_writeoff_review_amount
+        if not limit:
+            return partners
+        sums = defaultdict(lambda: [0.0, 0.0])
+        for part in parts:
+            partner = part.item.partner_id.commercial_partner_id
+            sums[partner][part.balance < 0] += abs(part.balance)
+        compare = company.currency_id.compare_amounts
+        return partners.union(
+            *(partner for partner in sums if compare(max(sums[partner]), limit) >= 0)
+        )
 
     # === ENTRIES === #
 
@@ -402,8 +399,10 @@ class CollectionsWriteoff(models.AbstractModel):
     def _prepare_moves_vals(self, parts, journal, reason, date, comment, separate_tax):
         """Return the values of the entries, one for each customer.
 
-        Customers with taxes that are due on payment get one entry for each currency:
-        core makes no cash basis entry for an entry in several currencies.
+        A document with taxes due on payment has an entry of its own: core makes its
+        cash basis entries by the share that is matched of the whole entry, whatever
+        document a tax in it is from. Documents with a tax registration in another
+        country are apart as well, as an entry is reported in one country.
 
         :param list parts: list of `WriteoffPart`, all of one company
         :param journal: the `account.journal`
@@ -419,18 +418,15 @@ class CollectionsWriteoff(models.AbstractModel):
             [part.item for part in parts], separate_tax
         )
         groups = defaultdict(list)
-        cash_basis_partners = {
-            part.item.partner_id.commercial_partner_id
-            for part in parts
-            if part.item.move_id in compositions
-            and compositions[part.item.move_id]["has_cash_basis"]
-        }
         for part in parts:
+            move = part.item.move_id
+            composition = compositions.get(move)
             partner = part.item.partner_id.commercial_partner_id
-            currency = partner in cash_basis_partners and part.item.currency_id
-            groups[partner, currency].append(part)
+            document = move if composition and composition["has_cash_basis"] else None
+            position = move.fiscal_position_id.filtered("foreign_vat")
+            groups[partner, position, document].append(part)
         vals_list = []
-        for (partner, _currency), group in groups.items():
+        for (partner, position, _document), group in groups.items():
             account = self._get_account(partner, reason, company)
             text = comment or reason.comment or reason.name
             ledger_vals, tax_amount = self._prepare_ledger_lines_vals(
@@ -444,6 +440,7 @@ class CollectionsWriteoff(models.AbstractModel):
                     "journal_id": journal.id,
                     "company_id": company.id,
                     "partner_id": partner.id,
+                    "fiscal_position_id": position.id,
                     "date": date,
                     "ref": text,
                     "collections_writeoff_reason_id": reason.id,
@@ -470,6 +467,9 @@ class CollectionsWriteoff(models.AbstractModel):
             "balance": -part.balance,
             "tax_ids": [Command.clear()],
             "tax_tag_ids": [Command.clear()],
+            # Core would put the distribution of the loss on the receivable as well,
+            # where it would take it back.
+            "analytic_distribution": False,
             "collections_writeoff_line_id": item.id,
         }
 
@@ -489,7 +489,7 @@ class CollectionsWriteoff(models.AbstractModel):
         # Debits and credits are added up apart, as amounts in currency and in company
         # currency could end with different signs otherwise.
         sums = defaultdict(lambda: [[0.0, 0.0], [0.0, 0.0]])
-        for part in parts:
+        for part in self._join_instalments(parts):
             for key, amount_currency, balance in self._split(part, compositions):
                 is_credit = amount_currency < 0 or balance < 0
                 pair = sums[part.item.currency_id, key][is_credit]
@@ -512,6 +512,7 @@ class CollectionsWriteoff(models.AbstractModel):
                     continue
                 vals = {
                     "name": key.name if key.is_tax else text,
+                    "display_type": "tax" if key.is_tax else "product",
                     "account_id": key.account_id or account.id,
                     "partner_id": partner.id,
                     "currency_id": currency.id,
@@ -522,11 +523,33 @@ class CollectionsWriteoff(models.AbstractModel):
                     "tax_repartition_line_id": key.tax_repartition_line_id or False,
                     "group_tax_id": key.group_tax_id or False,
                 }
-                if key.analytic:
-                    vals["analytic_distribution"] = dict(key.analytic)
+                if key.analytic or key.is_tax:
+                    vals["analytic_distribution"] = dict(key.analytic) or False
                 lines_vals.append(vals)
                 tax_amount += balance if key.is_tax else 0.0
         return lines_vals, company_currency.round(tax_amount)
+
+    @api.model
+    def _join_instalments(self, parts):
+        """Return parts with those of one document put together.
+
+        Cut one by one, the shares of three instalments would not add up to the tax of
+        the document.
+        """
+        joined = defaultdict(list)
+        for part in parts:
+            # What has no amount in currency is no share of the document.
+            item = part.item if not part.amount_currency else None
+            key = (part.item.move_id, part.item.currency_id, item)
+            joined[key].append(part)
+        return [
+            WriteoffPart(
+                group[0].item,
+                sum(part.amount_currency for part in group),
+                sum(part.balance for part in group),
+            )
+            for group in joined.values()
+        ]
 
     @api.model
     def _split(self, part, compositions):
@@ -583,7 +606,8 @@ class CollectionsWriteoff(models.AbstractModel):
         :rtype: dict
         """
         moves = self.env["account.move"].union(*(item.move_id for item in items))
-        moves = moves.filtered(lambda move: move.is_sale_document(True))
+        documents = moves.filtered(lambda move: move.is_sale_document(True))
+        moves = documents | self._get_cash_basis_entries(moves - documents)
         lines = self.env["account.move.line"].search_fetch(
             [
                 ("move_id", "in", moves.ids),
@@ -599,6 +623,7 @@ class CollectionsWriteoff(models.AbstractModel):
                 "tax_repartition_line_id",
                 "group_tax_id",
                 "account_id",
+                "account_type",
                 "analytic_distribution",
             ],
             order="id",
@@ -622,9 +647,23 @@ class CollectionsWriteoff(models.AbstractModel):
         return compositions
 
     @api.model
+    def _get_cash_basis_entries(self, moves):
+        """Return the journal entries with tax due on payment, such as open balances."""
+        lines = self.env["account.move.line"].search(
+            [
+                ("move_id", "in", moves.ids),
+                ("tax_line_id.tax_exigibility", "=", "on_payment"),
+            ]
+        )
+        return lines.move_id
+
+    @api.model
     def _get_weights(self, move, lines, facts):
         """Return what one document is made of, see `_get_compositions`."""
-        is_refund = move.move_type == "out_refund"
+        receivables = lines.filtered(
+            lambda line: line.account_type == "asset_receivable"
+        )
+        is_refund = sum(receivables.mapped("balance")) < 0
         weights = defaultdict(lambda: [0.0, 0.0])
         bases = defaultdict(lambda: [0.0, 0.0])  # by analytic distribution
         inside = [0.0, 0.0]  # tax that stays in the amount written off
@@ -632,7 +671,7 @@ class CollectionsWriteoff(models.AbstractModel):
         for line in lines:
             # Seen from the customer: what an invoice is made of is positive.
             amounts = (-line.amount_currency, -line.balance)
-            if line.display_type == "payment_term":
+            if line in receivables:
                 _add(total, (line.amount_currency, line.balance))
                 continue
             analytic = tuple(sorted((line.analytic_distribution or {}).items()))
@@ -713,6 +752,7 @@ class TaxFacts:
         self.separate_tax = separate_tax
         self._bases = {}
         self._taxes = {}
+        self._on_payment = {}
 
     def is_apart(self, tax):
         """Tell whether a tax is booked on its own account."""
@@ -720,8 +760,11 @@ class TaxFacts:
 
     def is_on_payment(self, line):
         """Tell whether a line is tax, or base of tax, that is due on payment."""
-        taxes = line.tax_line_id | line.tax_ids.flatten_taxes_hierarchy()
-        return "on_payment" in taxes.mapped("tax_exigibility")
+        taxes = line.tax_line_id | line.tax_ids
+        if taxes not in self._on_payment:
+            flat = taxes.flatten_taxes_hierarchy()
+            self._on_payment[taxes] = "on_payment" in flat.mapped("tax_exigibility")
+        return self._on_payment[taxes]
 
     def get_base(self, line, is_refund):
         """Return the taxes and tags of a line that takes back a base.

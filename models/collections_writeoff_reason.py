@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
 
 class CollectionsWriteoffReason(models.Model):
@@ -51,6 +51,23 @@ class CollectionsWriteoffReason(models.Model):
             )
             if problem:
                 raise ValidationError(problem)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_used(self):
+        moves = self.env["account.move"].sudo()  # of any company
+        used = moves.search_count(
+            [("collections_writeoff_reason_id", "in", self.ids)], limit=1
+        ) or self.env["res.company"].sudo().search_count(
+            [("collections_writeoff_reason_id", "in", self.ids)], limit=1
+        )
+        if used:
+            raise UserError(
+                self.env._(
+                    "Write-offs or parameters use these reasons: %(reasons)s. Archive "
+                    "them instead.",
+                    reasons=", ".join(self.mapped("display_name")),
+                )
+            )
 
     def copy_data(self, default=None):
         vals_list = super().copy_data(default=default)

@@ -46,6 +46,7 @@ class ResCompany(models.Model):
     collections_writeoff_reason_id = fields.Many2one(
         comodel_name="collections.writeoff.reason",
         string="Default Write-off Reason",
+        ondelete="restrict",
         help="Proposed for every write-off. It can be changed there.",
     )
     collections_writeoff_separate_tax = fields.Boolean(

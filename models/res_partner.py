@@ -59,7 +59,8 @@ class ResPartner(models.Model):
 
     def _compute_collections_written_off(self):
         moves = self.env["account.move"].search(self._get_writeoffs_domain())
-        partners = moves._filter_writeoffs_in_force().partner_id
+        writeoffs = moves._filter_writeoffs_in_force()
+        partners = writeoffs.partner_id.commercial_partner_id
         for partner in self:
             partner.collections_written_off = (
                 partner.commercial_partner_id._origin in partners
@@ -67,7 +68,11 @@ class ResPartner(models.Model):
 
     def _get_writeoffs_domain(self):
         return [
-            ("partner_id", "in", self.commercial_partner_id.ids),
+            (
+                "partner_id.commercial_partner_id",
+                "in",
+                self.commercial_partner_id.ids,
+            ),
             ("collections_writeoff_reason_id", "!=", False),
             ("company_id", "in", self.env.companies.ids),
             ("state", "=", "posted"),
@@ -193,7 +198,11 @@ class ResPartner(models.Model):
         )
         action["domain"] = [
             ("collections_writeoff_reason_id", "!=", False),
-            ("partner_id", "in", self.commercial_partner_id.ids),
+            (
+                "partner_id.commercial_partner_id",
+                "in",
+                self.commercial_partner_id.ids,
+            ),
         ]
         return action
 

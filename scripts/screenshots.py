@@ -31,7 +31,9 @@ SCREENS = {
     },
     "write_off_entry": {
         "url": "/odoo/collections-write-offs",
-        "click": [".o_data_row:has-text('Bankruptcy') [name='collections_writeoff_amount']"],
+        "click": [
+            ".o_data_row:has-text('Bankruptcy') [name='collections_writeoff_amount']"
+        ],
         "wait": ".o_form_view [name='collections_writeoff_amount']",
     },
 }

@@ -250,6 +250,30 @@ class TestWriteoff(WriteoffCommon):
         }
         self.assertEqual(by_account, {(str(north.id),): 75.0, (str(south.id),): 25.0})
 
+    def test_distribution_model_is_for_the_loss_only(self):
+        plan = self.env["account.analytic.plan"].create({"name": "Projects"})
+        project = self.env["account.analytic.account"].create(
+            {"name": "Losses", "plan_id": plan.id}
+        )
+        invoice = self.init_invoice(
+            "out_invoice",
+            partner=self.partner,
+            invoice_date="2026-01-31",
+            amounts=[100],
+            taxes=self.company_data["default_tax_sale"],
+            post=True,
+        )
+        self.env["account.analytic.distribution.model"].create(
+            {
+                "partner_id": self.partner.id,
+                "analytic_distribution": {str(project.id): 100},
+            }
+        )
+        move = self._write_off(invoice, separate_tax=True)
+        for line in move.line_ids:
+            is_loss = line.account_id == self.writeoff_account
+            self.assertEqual(bool(line.analytic_distribution), is_loss)
+
     def test_items_without_customer(self):
         entry = self.env["account.move"].create(
             {

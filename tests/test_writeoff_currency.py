@@ -141,6 +141,22 @@ class TestWriteoffCurrency(WriteoffCommon):
         )
         self.assertEqual(credit.amount_residual, 0)
 
+    def test_items_at_different_rates_are_taken_back(self):
+        """Core would match the lines of the reversal in one heap."""
+        invoices = (
+            self._create_euro_item(100),
+            self._create_euro_item(200, date="2017-06-30"),
+        )
+        books, states = self._get_books(), self._get_states(*invoices)
+        for post_later in (False, True):
+            move = self._write_off(self.partner)
+            if post_later:
+                move._reverse_moves([{}]).action_post()
+            else:
+                move.action_reverse_writeoff()
+            self._assert_undone(books, states, invoices)
+            self.assertFalse(self._get_exchange_entries())
+
     def test_net_amounts_of_different_signs(self):
         """10.00 EUR to the debit and 140.00 USD to the credit cannot be one line."""
         self._create_euro_item(100)

@@ -231,6 +231,138 @@ class TestWriteoffReversal(WriteoffCommon):
         self._match(self.other, payment)
         self.assertEqual(self.other.payment_state, "paid")
 
+    def test_only_one_reversal(self):
+        move = self._write_off(self.partner)
+        draft = move._reverse_moves([{}])
+        for _attempt in range(2):
+            with self.assertRaises(UserError):
+                move.action_reverse_writeoff()
+            with self.assertRaises(UserError):
+                move._reverse_moves([{}], cancel=True)
+        draft.action_post()
+        self._assert_back()
+        with self.assertRaises(UserError):
+            move._reverse_moves([{}], cancel=True)
+
+    def test_draft_reversals_do_not_pile_up(self):
+        move = self._write_off(self.partner)
+        first = self._get_reversal(move.action_reverse_writeoff())
+        first.button_draft()
+        with self.assertRaises(UserError):
+            move.action_reverse_writeoff()
+        first.unlink()
+        move.action_reverse_writeoff()
+        self._assert_back()
+
+    def test_reversal_is_the_whole(self):
+        move = self._write_off(self.other)
+        draft = move._reverse_moves([{}])
+        debit = draft.line_ids.filtered("debit")
+        draft.write(
+            {
+                "line_ids": [
+                    Command.update(debit.id, {"debit": 40}),
+                    Command.update((draft.line_ids - debit)[0].id, {"credit": 40}),
+                ]
+            }
+        )
+        with self.assertRaises(UserError) as error:
+            draft.action_post()
+        self.assertIn("as a whole", str(error.exception))
+
+    def test_reason_in_use_stays(self):
+        move = self._write_off(self.other)
+        self.company.collections_writeoff_reason_id = False
+        with self.assertRaises(UserError) as error:
+            self.reason.unlink()
+        self.assertIn("Archive", str(error.exception))
+        self.reason.active = False
+        move.action_reverse_writeoff()
+
+    def test_written_off_document_is_not_reversed(self):
+        self._write_off(self.other)
+        with self.assertRaises(UserError):
+            self.other._reverse_moves([{}], cancel=True)
+        self.assertEqual(self.other.payment_state, "paid")
+
+    def test_item_gone_while_in_review(self):
+        self.company.collections_writeoff_draft = True
+        move = self._write_off(self.other)
+        self.other.button_draft()
+        self.other.unlink()
+        with self.assertRaises(UserError) as error:
+            move.action_post()
+        self.assertIn("is gone", str(error.exception))
+
+    def test_item_of_a_write_off_is_not_deleted(self):
+        statement_line = self.env["account.bank.statement.line"].create(
+            {
+                "journal_id": self.company_data["default_journal_bank"].id,
+                "date": "2026-03-01",
+                "payment_ref": "In",
+                "partner_id": self.partner.id,
+                "amount": 30,
+                "counterpart_account_id": self.receivable.id,
+            }
+        )
+        item = self._get_term_lines(statement_line.move_id)
+        move = self._write_off(item)
+        with self.assertRaises(UserError):
+            statement_line.action_undo_reconciliation()
+        move.action_reverse_writeoff()
+        statement_line.action_undo_reconciliation()
+
+    def test_draft_does_not_move_past_a_lock_date(self):
+        self.company.collections_writeoff_draft = True
+        move = self._write_off(self.other, date="2026-03-15")
+        self.company.fiscalyear_lock_date = "2026-03-31"
+        with self.assertRaises(UserError) as error:
+            move.action_post()
+        self.assertIn("04/01/2026", str(error.exception))
+        move.date = "2026-04-01"
+        move.action_post()
+        self.assertEqual(str(move.date), "2026-04-01")
+
+    def test_not_before_the_write_off(self):
+        later = fields.Date.add(fields.Date.today(), days=40)
+        move = self._write_off(self.other, date=later)
+        reversal = self._get_reversal(move.action_reverse_writeoff())
+        self.assertEqual(reversal.date, later)
+
+    def test_fields_are_not_written_by_hand(self):
+        move = self._write_off(self.other)
+        bookkeeper = self._create_user("bookkeeper", "account.group_account_user")
+        for values in (
+            {"collections_writeoff_reason_id": False},
+            {"collections_writeoff_amount": 1},
+        ):
+            with self.assertRaises(AccessError):
+                move.with_user(bookkeeper).write(values)
+        with self.assertRaises(AccessError):
+            move.line_ids.with_user(bookkeeper).write(
+                {"collections_writeoff_line_id": False}
+            )
+        with self.assertRaises(AccessError):
+            self.env["account.move"].with_user(bookkeeper).with_context(
+                collections_writeoff=True
+            ).create({"collections_writeoff_reason_id": self.reason.id})
+        entry = (
+            self.env["account.move"]
+            .with_user(bookkeeper)
+            .with_context(default_collections_writeoff_reason_id=self.reason.id)
+            .create({"move_type": "entry"})
+        )
+        self.assertFalse(entry.collections_writeoff_reason_id)
+
+    def test_customer_who_becomes_a_contact(self):
+        move = self._write_off(self.partner)
+        self.partner.parent_id = self._create_customer("Holding", is_company=True)
+        for partner in (self.partner, self.partner.parent_id):
+            self.assertTrue(partner.collections_written_off)
+            action = partner.action_open_writeoff_reversal()
+            wizard = self.env[action["res_model"]].browse(action["res_id"])
+            self.assertEqual(wizard.move_ids, move)
+
     def test_locked_date(self):
         move = self._write_off(self.partner, date="2026-03-31")
         self.company.fiscalyear_lock_date = "2026-06-30"

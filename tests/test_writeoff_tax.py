@@ -1,5 +1,5 @@
 from odoo import Command
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
 from .common import WriteoffCommon
 
@@ -391,6 +391,65 @@ class TestWriteoffTax(WriteoffTaxCommon):
         move.action_reverse_writeoff()
         self.assertEqual(self._get_books(), books)
 
+    def test_tax_registration_abroad(self):
+        country = self.env.ref("base.fr")
+        position = self.env["account.fiscal.position"].create(
+            {
+                "name": "France",
+                "country_id": country.id,
+                "foreign_vat": "FR23334175221",
+                "auto_apply": True,
+            }
+        )
+        group = self.env["account.tax.group"].create(
+            {"name": "TVA", "country_id": country.id}
+        )
+        abroad = self.env["account.tax"].create(
+            {
+                "name": "TVA 20",
+                "amount": 20,
+                "type_tax_use": "sale",
+                "country_id": country.id,
+                "tax_group_id": group.id,
+            }
+        )
+        home = self._create_tax("T10", 10)
+        self._create_invoice([(100, abroad)], fiscal_position_id=position.id)
+        self._create_invoice([(50, home)])
+        moves = self._write_off(self.partner)
+        self.assertEqual(len(moves), 2)
+        self.assertEqual(
+            sorted(moves.mapped("collections_writeoff_tax_amount")), [5, 20]
+        )
+        self.assertIn(position, moves.fiscal_position_id)
+
+    def test_reviewer_changes_the_account_and_keeps_the_tax(self):
+        self.company.collections_writeoff_draft = True
+        tax = self._create_tax("T20", 20)
+        invoice = self._create_invoice([(100, tax)])
+        move = self._write_off(invoice)
+        tags = self._get_tagged(move)
+        loss = move.line_ids.filtered(
+            lambda line: line.account_id == self.writeoff_account
+        )
+        with Form(move) as form:
+            position = move.line_ids.ids.index(loss.id)
+            with form.line_ids.edit(position) as line:
+                line.account_id = self.other_tax_account
+        self.assertEqual(self._get_tagged(move), tags)
+        move.action_post()
+        self.assertEqual(invoice.payment_state, "paid")
+
+    def test_reversal_in_draft_of_lines_of_both_signs(self):
+        t20, t7 = self._create_tax("T20", 20), self._create_tax("T7", 7)
+        invoice = self._create_invoice([(-20, t20), (100, t7)])
+        books, states = self._get_books(), self._get_states(invoice)
+        move = self._write_off(invoice)
+        reversal = move._reverse_moves([{}])
+        self.assertEqual(reversal.state, "draft")
+        reversal.action_post()
+        self._assert_undone(books, states, invoice)
+
     def test_cash_rounding(self):
         rounding = self.env["account.cash.rounding"].create(
             {
@@ -521,8 +580,116 @@ class TestWriteoffCashBasis(WriteoffTaxCommon):
         self._create_invoice([(50, self.due), (7, self.env["account.tax"])])
         self._create_invoice([(20, self.due)], move_type="out_refund")
         books = self._get_books()
-        move = self._write_off(self.partner)
-        self.assertEqual(move.collections_writeoff_tax_amount, 26)
+        moves = self._write_off(self.partner)
+        # Core makes cash basis entries by the share of the whole entry.
+        self.assertEqual(len(moves), 3)
+        self.assertEqual(
+            sorted(moves.mapped("collections_writeoff_tax_amount")), [-4, 10, 20]
+        )
+        self._assert_nothing_due()
+        tagged_amounts = {
+            name: value
+            for name, value in self._get_books().items()
+            if "CB" in str(name)
+        }
+        self.assertEqual(
+            tagged_amounts,
+            {
+                "CB base invoice": -170,
+                "CB tax invoice": -34,
+                "CB base refund": 170,
+                "CB tax refund": 34,
+            },
+        )
+        moves.action_reverse_writeoff()
+        self.assertEqual(self._get_books(), books)
+
+    def test_documents_at_different_rates(self):
+        euro = self.setup_other_currency(
+            "EUR", rates=[("2016-01-01", 2.0), ("2026-02-01", 4.0)]
+        )
+        for date in ("2026-01-31", "2026-02-28"):
+            self._create_invoice(
+                [(100, self.due)], currency_id=euro.id, invoice_date=date, date=date
+            )
+        books = self._get_books()
+        moves = self._write_off(self.partner)
+        self.assertEqual(len(moves), 2)
+        self._assert_nothing_due()
+        moves.action_reverse_writeoff()
+        self.assertEqual(self._get_books(), books)
+
+    def test_instalments(self):
+        term = self.env["account.payment.term"].create(
+            {
+                "name": "Three times",
+                "line_ids": [
+                    Command.create(
+                        {"value": "percent", "value_amount": share, "nb_days": days}
+                    )
+                    for share, days in ((33.33, 0), (33.33, 30), (33.34, 60))
+                ],
+            }
+        )
+        invoice = self._create_invoice(
+            [(100.01, self.due)], invoice_payment_term_id=term.id
+        )
+        move = self._write_off(invoice)
+        self.assertEqual(len(move), 1)
+        self._assert_nothing_due()
+
+    def test_open_balance_with_tax_not_due(self):
+        """A journal entry like those of a migration."""
+        repartition = self.due.invoice_repartition_line_ids.filtered(
+            lambda line: line.repartition_type == "tax"
+        )
+        entry = (
+            self.env["account.move"]
+            .with_context(skip_invoice_sync=True)
+            .create(
+                {
+                    "move_type": "entry",
+                    "date": "2026-01-31",
+                    "line_ids": [
+                        Command.create(
+                            {
+                                "account_id": self.receivable.id,
+                                "partner_id": self.partner.id,
+                                "balance": 120,
+                            }
+                        ),
+                        Command.create(
+                            {
+                                "account_id": self.company_data[
+                                    "default_account_revenue"
+                                ].id,
+                                "balance": -100,
+                                "tax_ids": [Command.set(self.due.ids)],
+                            }
+                        ),
+                        Command.create(
+                            {
+                                "account_id": self.transition.id,
+                                "balance": -20,
+                                "tax_repartition_line_id": repartition.id,
+                                "tax_ids": [Command.clear()],
+                            }
+                        ),
+                    ],
+                }
+            )
+        )
+        entry.action_post()
+        books = self._get_books()
+        move = self._write_off(self.partner, separate_tax=False)
+        self._assert_entry(
+            move,
+            [
+                (self.receivable, 0, 120),
+                (self.writeoff_account, 100, 0),
+                (self.transition, 20, 0),
+            ],
+        )
         self._assert_nothing_due()
         move.action_reverse_writeoff()
         self.assertEqual(self._get_books(), books)

@@ -1,5 +1,6 @@
 import json
 import xmlrpc.client
+from unittest.mock import patch
 
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
@@ -7,6 +8,7 @@ from odoo.tests import Form, HttpCase, tagged
 
 from odoo.addons.credit_collections.exceptions import MissingParameterError
 
+from ..wizards import collections_writeoff_sweep_wizard as sweep_wizard
 from .common import AGENT, MANAGER, WriteoffCommon
 
 
@@ -118,6 +120,42 @@ class TestWriteoffWizard(WriteoffCommon):
         self.assertEqual(self.invoice.amount_residual, 600)
         self.assertEqual(self.credit.amount_residual, 300)
 
+    def test_defaults_of_the_screen_before_do_not_come_in(self):
+        sales = self.company_data["default_journal_sale"]
+        wizard = self._open(
+            self.invoice.with_context(
+                default_journal_id=sales.id, default_date="2020-01-01"
+            )
+        )
+        self.assertEqual(wizard.journal_id, self.writeoff_journal)
+        self.assertEqual(wizard.date, fields.Date.today())
+
+    def test_items_without_due_date_are_small_as_well(self):
+        entry = self.env["account.move"].create(
+            {
+                "move_type": "entry",
+                "date": "2026-01-31",
+                "line_ids": [
+                    Command.create(
+                        {
+                            "account_id": account.id,
+                            "balance": balance,
+                            "partner_id": self.partner.id,
+                            "date_maturity": False,
+                        }
+                    )
+                    for account, balance in (
+                        (self.receivable, 4),
+                        (self.company_data["default_account_revenue"], -4),
+                    )
+                ],
+            }
+        )
+        entry.action_post()
+        Sweep = self.env["collections.writeoff.sweep.wizard"]
+        sweep = Sweep.create({"max_amount": 5, "days": 30})
+        self.assertEqual((sweep.item_count, sweep.customer_count), (1, 1))
+
     def test_comment_comes_with_the_reason(self):
         reason = self.env["collections.writeoff.reason"].create(
             {"code": "B", "name": "Bankruptcy", "comment": "Court letter"}
@@ -156,6 +194,12 @@ class TestWriteoffWizard(WriteoffCommon):
             {"name": "Another", "domain": "[('name', '=', 'Another')]"}
         )
         self.assertEqual((sweep.item_count, sweep.amount_total), (2, 68))
+        with patch.object(sweep_wizard, "MAX_ITEMS", 1):
+            sweep.invalidate_recordset()
+            self.assertTrue(sweep.limit_message)
+            action = sweep.action_preview()
+            wizard = self.env[action["res_model"]].browse(action["res_id"])
+            self.assertEqual(len(wizard.line_ids), 1)
         sweep.days = 100000
         with self.assertRaises(UserError):
             sweep.action_preview()

@@ -1,5 +1,6 @@
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import clean_context
 
 
 class CollectionsWriteoffReversalWizard(models.TransientModel):
@@ -55,12 +56,14 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
         :return: a window action
         :raise UserError: when there is none
         """
+        self.env["collections.posting"]._check_manager()
         moves = moves._filter_writeoffs_in_force()
         if not moves:
             raise UserError(
                 self.env._("There is no posted write-off that could be reversed here.")
             )
-        wizard = self.create({"move_ids": [Command.set(moves.ids)]})
+        env = self.env(context=clean_context(self.env.context))
+        wizard = self.with_env(env).create({"move_ids": [Command.set(moves.ids)]})
         return wizard._get_records_action(
             name=self.env._("Reverse Write-offs"), target="new", context={}
         )

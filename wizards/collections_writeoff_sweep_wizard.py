@@ -4,6 +4,9 @@ from odoo.fields import Domain
 
 from ..models.collections_writeoff import OPEN_ITEMS
 
+# What one run can book while a user waits for it.
+MAX_ITEMS = 3000
+
 
 class CollectionsWriteoffSweepWizard(models.TransientModel):
     """Find small old items, to write all of them off in one go."""
@@ -42,6 +45,7 @@ class CollectionsWriteoffSweepWizard(models.TransientModel):
     include_disputed = fields.Boolean(help="Also write off items in dispute.")
     item_count = fields.Integer(compute="_compute_preview")
     customer_count = fields.Integer(compute="_compute_preview")
+    limit_message = fields.Char(compute="_compute_preview")
     amount_total = fields.Monetary(
         string="Total",
         compute="_compute_preview",
@@ -59,18 +63,25 @@ class CollectionsWriteoffSweepWizard(models.TransientModel):
     def _compute_preview(self):
         for wizard in self:
             wizard.item_count = wizard.customer_count = wizard.amount_total = 0
+            wizard.limit_message = False
             if not wizard.company_id:
                 continue
             [(count, partners, total)] = self.env["account.move.line"]._read_group(
                 wizard._get_domain(),
                 aggregates=[
                     "__count",
-                    "partner_id:count_distinct",
+                    "partner_id:recordset",
                     "amount_residual:sum",
                 ],
             )
             wizard.item_count = count
-            wizard.customer_count = partners
+            if count > MAX_ITEMS:
+                wizard.limit_message = self.env._(
+                    "The oldest %(limit)s of them are written off at a time. Start "
+                    "again for the rest.",
+                    limit=MAX_ITEMS,
+                )
+            wizard.customer_count = len(partners.commercial_partner_id)
             wizard.amount_total = total
 
     def _get_domain(self):
@@ -83,7 +94,6 @@ class CollectionsWriteoffSweepWizard(models.TransientModel):
         domain = OPEN_ITEMS & Domain(
             [
                 ("company_id", "=", self.company_id.id),
-                ("date_maturity", "<=", latest),
                 ("amount_residual", "<=", self.max_amount),
                 ("amount_residual", ">=", lowest),
                 # Those wait in a draft entry already.
@@ -100,6 +110,9 @@ class CollectionsWriteoffSweepWizard(models.TransientModel):
                     .collections_writeoff_line_id.ids,
                 ),
             ]
+        )
+        domain &= Domain("date_maturity", "<=", latest) | (
+            Domain("date_maturity", "=", False) & Domain("date", "<=", latest)
         )
         if not self.include_disputed:
             domain &= Domain("collections_status", "!=", "disputed")
@@ -119,7 +132,9 @@ class CollectionsWriteoffSweepWizard(models.TransientModel):
         self.ensure_one()
         if self.max_amount <= 0:
             raise UserError(self.env._("Enter the amount up to which items are small."))
-        items = self.env["account.move.line"].search(self._get_domain())
+        items = self.env["account.move.line"].search(
+            self._get_domain(), order="date, id", limit=MAX_ITEMS
+        )
         if not items:
             raise UserError(
                 self.env._(

@@ -2,7 +2,7 @@ import json
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import format_amount, format_date
+from odoo.tools import clean_context, format_amount, format_date
 
 MODELS = (
     "account.move",
@@ -25,7 +25,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
         comodel_name="res.company", compute="_compute_company_id", store=True
     )
     company_currency_id = fields.Many2one(related="company_id.currency_id")
-    date = fields.Date(required=True, default=fields.Date.context_today)
+    date = fields.Date(default=fields.Date.context_today)
     journal_id = fields.Many2one(
         comodel_name="account.journal",
         compute="_compute_journal_id",
@@ -212,7 +212,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
                     parts,
                     wizard.journal_id,
                     wizard.reason_id,
-                    wizard.date,
+                    wizard.date or fields.Date.context_today(wizard),
                     wizard.comment,
                     wizard.separate_tax,
                 )
@@ -225,10 +225,11 @@ class CollectionsWriteoffWizard(models.TransientModel):
             wizard.preview_data = json.dumps(wizard._get_preview(vals_list))
             has_tax = any(Writeoff._has_tax(vals) for vals in vals_list)
             where = (company, wizard.journal_id, wizard.date, has_tax)
-            wizard.lock_message = wizard.date and Writeoff._find_lock_problem(*where)
+            if wizard.date:
+                wizard.lock_message = Writeoff._find_lock_problem(*where)
             if wizard.lock_message:
                 wizard.first_free_date = Writeoff._get_first_free_date(*where)
-            wizard.review_message = wizard._get_review_message(vals_list)
+            wizard.review_message = wizard._get_review_message(parts)
 
     def _get_amounts(self):
         """Return the amount to write off of each item.
@@ -252,7 +253,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
             )
         return {line.move_line_id: line.amount for line in self.line_ids}
 
-    def _get_review_message(self, vals_list):
+    def _get_review_message(self, parts):
         """Return the notice on entries that will be left in draft, or False."""
         company = self.company_id
         if company.collections_writeoff_draft:
@@ -260,40 +261,20 @@ class CollectionsWriteoffWizard(models.TransientModel):
                 "The entries are left in draft. The items are closed when somebody "
                 "posts them."
             )
-        limit = company.collections_writeoff_review_amount
-        if not limit:
+        partners = self.env["collections.writeoff"]._get_partners_to_review(parts)
+        if not partners:
             return False
-        Writeoff = self.env["collections.writeoff"]
-        over = [
-            vals
-            for vals in vals_list
-            if company.currency_id.compare_amounts(
-                Writeoff._get_gross(
-                    -line["balance"]
-                    for _command, _id, line in vals["line_ids"]
-                    if line.get("collections_writeoff_line_id")
-                ),
-                limit,
-            )
-            >= 0
-        ]
-        if not over:
-            return False
+        names = partners[:10].mapped("name")
+        if len(partners) > 10:
+            names.append(self.env._("and %(count)s more", count=len(partners) - 10))
         return self.env._(
             "From %(limit)s on, the write-off of a customer stays in draft for a "
             "second person: %(customers)s.",
-            limit=company.currency_id.format(limit),
-            customers=self._get_customer_names(over),
+            limit=company.currency_id.format(
+                company.collections_writeoff_review_amount
+            ),
+            customers=", ".join(names),
         )
-
-    def _get_customer_names(self, vals_list):
-        partners = self.env["res.partner"].browse(
-            vals["partner_id"] for vals in vals_list[:10] if vals["partner_id"]
-        )
-        names = partners.mapped("name")
-        if len(vals_list) > 10:
-            names.append(self.env._("and %(count)s more", count=len(vals_list) - 10))
-        return ", ".join(names) or self.env._("no customer")
 
     # === PREVIEW === #
 
@@ -420,9 +401,14 @@ class CollectionsWriteoffWizard(models.TransientModel):
         :return: a window action
         :raise UserError: when nothing is open
         """
-        wizard = self.with_context(
-            active_model=records._name, active_ids=records.ids
-        ).create({})
+        self.env["collections.writeoff"]._check_manager()
+        # What the screen before had as defaults is not meant for this one.
+        context = {
+            **clean_context(self.env.context),
+            "active_model": records._name,
+            "active_ids": records.ids,
+        }
+        wizard = self.with_env(self.env(context=context)).create({})
         return wizard._get_records_action(
             name=self.env._("Write Off"), target="new", context={}
         )
@@ -439,6 +425,8 @@ class CollectionsWriteoffWizard(models.TransientModel):
         self.ensure_one()
         if self.move_ids:
             raise UserError(self.env._("These items are written off already."))
+        if not self.date:
+            raise UserError(self.env._("Enter the date of the entries."))
         if not self.line_ids:
             raise UserError(
                 self.env._("Select first what to write off: nothing is selected.")
