@@ -316,7 +316,7 @@ class AccountMove(models.Model):
             move._get_writeoff_partials().unlink()
             for reversal in move.reversal_move_ids:
                 if reversal._is_in_force():
-                    move._match_line_by_line(reversal)
+                    self._match_opposite_pairs(move._get_opposite_pairs(reversal))
         in_force._match_writeoffs()
 
     def _get_writeoff_partials(self):
@@ -364,19 +364,22 @@ class AccountMove(models.Model):
     def _reconcile_reversed_moves(self, reverse_moves, move_reverse_cancel):
         # EXTENDS account, which matches all lines of an account in one heap. Lines
         # booked at different rates would meet there and book exchange differences.
+        pairs = []
         for move, reverse_move in zip(self, reverse_moves, strict=True):
             if move.collections_writeoff_reason_id:
-                move._match_line_by_line(reverse_move)
+                pairs += move._get_opposite_pairs(reverse_move)
             else:
                 super(AccountMove, move)._reconcile_reversed_moves(
                     reverse_move, move_reverse_cancel
                 )
+        self._match_opposite_pairs(pairs)
         return reverse_moves
 
-    def _match_line_by_line(self, reversal):
-        """Match each open line of an entry with the one that takes it back.
+    def _get_opposite_pairs(self, reversal):
+        """Return each open line of an entry with the one that takes it back.
 
         :param reversal: an `account.move` with the exact opposite lines
+        :return: list of pairs, each an `account.move.line` recordset
         """
         candidates = defaultdict(list)
         for line in reversal.line_ids:
@@ -388,6 +391,11 @@ class AccountMove(models.Model):
             opposites = candidates[line._get_opposite_key()]
             if opposites and not opposites[0].reconciled:
                 pairs.append(line | opposites.pop(0))
+        return pairs
+
+    @api.model
+    def _match_opposite_pairs(self, pairs):
+        """Match lines with those that take them back, see `_get_opposite_pairs`."""
         if pairs:
             # As core does where entries cancel each other; and both lines have the
             # same rate, so there is no exchange difference.
