@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import format_date
 
 from ..exceptions import MissingParameterError
@@ -15,6 +15,7 @@ REFUSED_ACCOUNT_TYPES = (
     "off_balance",
 )
 
+LEDGER_ACCOUNT_DOMAIN = str([("account_type", "not in", REFUSED_ACCOUNT_TYPES)])
 # In the context it marks values of write-offs as ours. Nobody can send it over RPC.
 WRITEOFF_TOKEN = object()
 
@@ -106,6 +107,18 @@ class CollectionsPosting(models.AbstractModel):
                 )[account.account_type],
             )
         return None
+
+    @api.model
+    def _check_account(self, account, company):
+        """Refuse an account that nothing can be booked on as a parameter.
+
+        :param account: an `account.account`, may be empty
+        :param company: the `res.company` that books
+        :raise ValidationError: says what is wrong with the account
+        """
+        problem = account and self._find_account_problem(account, company)
+        if problem:
+            raise ValidationError(problem)
 
     @api.model
     def _get_lock_dates(self, company, journal, date, has_tax):

@@ -1,5 +1,7 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import UserError
+
+from .collections_posting import LEDGER_ACCOUNT_DOMAIN
 
 
 class CollectionsWriteoffReason(models.Model):
@@ -23,8 +25,7 @@ class CollectionsWriteoffReason(models.Model):
         string="Write-off Account",
         company_dependent=True,
         ondelete="restrict",
-        domain="[('account_type', 'not in', ('asset_receivable', 'liability_payable', "
-        "'asset_cash', 'liability_credit_card', 'off_balance'))]",
+        domain=LEDGER_ACCOUNT_DOMAIN,
         help="Used for this reason in the current company. Left empty, the customer's "
         "write-off account is used, and without one that of the parameters.",
     )
@@ -45,12 +46,7 @@ class CollectionsWriteoffReason(models.Model):
     def _check_account_id(self):
         Posting = self.env["collections.posting"]
         for reason in self:
-            account = reason.account_id
-            problem = account and Posting._find_account_problem(
-                account, self.env.company
-            )
-            if problem:
-                raise ValidationError(problem)
+            Posting._check_account(reason.account_id, self.env.company)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):

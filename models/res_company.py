@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 
+from .collections_posting import LEDGER_ACCOUNT_DOMAIN
+
 
 class ResCompany(models.Model):
     _inherit = "res.company"
@@ -38,8 +40,7 @@ class ResCompany(models.Model):
     collections_writeoff_account_id = fields.Many2one(
         comodel_name="account.account",
         string="Write-off Account",
-        domain="[('account_type', 'not in', ('asset_receivable', 'liability_payable', "
-        "'asset_cash', 'liability_credit_card', 'off_balance'))]",
+        domain=LEDGER_ACCOUNT_DOMAIN,
         help="Takes what is written off, as an expense or against an allowance for "
         "doubtful debts. Reasons and customers can have an account of their own.",
     )
@@ -100,12 +101,10 @@ class ResCompany(models.Model):
         Posting = self.env["collections.posting"]
         for company in self:
             journal = company.collections_writeoff_journal_id
-            account = company.collections_writeoff_account_id
-            problem = (journal and Posting._find_journal_problem(journal, company)) or (
-                account and Posting._find_account_problem(account, company)
-            )
+            problem = journal and Posting._find_journal_problem(journal, company)
             if problem:
                 raise ValidationError(problem)
+            Posting._check_account(company.collections_writeoff_account_id, company)
 
     def write(self, vals):
         # EXTENDS base: only administrators may write companies, but the parameters of

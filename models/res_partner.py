@@ -1,7 +1,9 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
+
+from .collections_posting import LEDGER_ACCOUNT_DOMAIN
 
 AGENT = "credit_collections.group_collections_agent"
 MANAGER = "credit_collections.group_collections_manager"
@@ -34,8 +36,7 @@ class ResPartner(models.Model):
         string="Write-off Account",
         company_dependent=True,
         ondelete="restrict",
-        domain="[('account_type', 'not in', ('asset_receivable', 'liability_payable', "
-        "'asset_cash', 'liability_credit_card', 'off_balance'))]",
+        domain=LEDGER_ACCOUNT_DOMAIN,
         groups=MANAGER,
         help="Takes what is written off of this customer, unless the reason has an "
         "account of its own. Left empty, the account of the parameters is used.",
@@ -50,12 +51,9 @@ class ResPartner(models.Model):
     def _check_collections_writeoff_account_id(self):
         Posting = self.env["collections.posting"]
         for partner in self:
-            account = partner.collections_writeoff_account_id
-            problem = account and Posting._find_account_problem(
-                account, self.env.company
+            Posting._check_account(
+                partner.collections_writeoff_account_id, self.env.company
             )
-            if problem:
-                raise ValidationError(problem)
 
     def _compute_collections_written_off(self):
         moves = self.env["account.move"].search(self._get_writeoffs_domain())
