@@ -9,9 +9,10 @@ from . import collections_aging_period
 from . import collections_aging_report
 from . import collections_aging_query
 from . import collections_aging_snapshot
+from . import collections_posting
+from . import collections_composition
 from . import collections_demo
 from . import collections_pool
-from . import collections_posting
 from . import collections_team
 from . import collections_writeoff
 from . import collections_writeoff_reason

@@ -1,0 +1,368 @@
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+from odoo import Command, api, models
+
+from ..tools.tax_split import spread
+
+# Lines of an invoice that make up its total. What is left out (cost of sales, the
+# shifting of discounts between accounts) adds up to zero.
+TOTAL_DISPLAY_TYPES = ("product", "tax", "epd", "rounding", "payment_term")
+
+
+class ItemPart(NamedTuple):
+    """What is booked back of one item, with the sign of its residual."""
+
+    item: Any  # account.move.line
+    amount_currency: float  # in the currency of the item
+    balance: float  # in company currency, at the rate the item is booked with
+
+
+class LedgerKey(NamedTuple):
+    """What ledger lines of an entry have in common that are booked as one."""
+
+    is_tax: bool = False
+    account_id: int = 0  # 0 stands for the account of the loss
+    name: str = ""
+    analytic: tuple = ()
+    tax_ids: tuple = ()
+    tag_ids: tuple = ()
+    tax_repartition_line_id: int = 0
+    group_tax_id: int = 0
+
+
+class CollectionsComposition(models.AbstractModel):
+    """What documents are made of, to book a share of them back."""
+
+    _name = "collections.composition"
+    _inherit = "collections.posting"
+    _description = "Composition of Documents"
+
+    # === LEDGER LINES === #
+
+    @api.model
+    def _prepare_ledger_lines_vals(self, parts, compositions, account, text, partner):
+        """Return the values of the lines against the receivable of one entry.
+
+        :param list parts: the `ItemPart` of the entry
+        :param dict compositions: see `_get_compositions`
+        :param account: the account of the loss
+        :param str text: label of the lines on that account
+        :param partner: the customer, a `res.partner`
+        :return: the values, and the sum of the tax lines in company currency
+        :rtype: tuple[list[dict], float]
+        """
+        company_currency = parts[0].item.company_currency_id
+        # Debits and credits are added up apart, as amounts in currency and in company
+        # currency could end with different signs otherwise.
+        sums = defaultdict(lambda: [[0.0, 0.0], [0.0, 0.0]])
+        for part in self._join_instalments(parts):
+            for key, amount_currency, balance in self._split(part, compositions):
+                is_credit = amount_currency < 0 or balance < 0
+                pair = sums[part.item.currency_id, key][is_credit]
+                pair[0] += amount_currency
+                pair[1] += balance
+        lines_vals = []
+        tax_amount = 0.0
+        for (currency, key), (debits, credits) in sorted(
+            sums.items(), key=lambda item: (item[0][1].is_tax, item[0][0].id)
+        ):
+            amount_currency = currency.round(debits[0] + credits[0])
+            balance = company_currency.round(debits[1] + credits[1])
+            pairs = [(amount_currency, balance)]
+            if amount_currency * balance < 0:
+                pairs = [debits, credits]
+            for amount_currency, balance in pairs:
+                amount_currency = currency.round(amount_currency)
+                balance = company_currency.round(balance)
+                if not amount_currency and not balance:
+                    continue
+                vals = {
+                    "name": key.name if key.is_tax else text,
+                    "display_type": "tax" if key.is_tax else "product",
+                    "account_id": key.account_id or account.id,
+                    "partner_id": partner.id,
+                    "currency_id": currency.id,
+                    "amount_currency": amount_currency,
+                    "balance": balance,
+                    "tax_ids": [Command.set(key.tax_ids)],
+                    "tax_tag_ids": [Command.set(key.tag_ids)],
+                    "tax_repartition_line_id": key.tax_repartition_line_id or False,
+                    "group_tax_id": key.group_tax_id or False,
+                }
+                if key.analytic or key.is_tax:
+                    vals["analytic_distribution"] = dict(key.analytic) or False
+                lines_vals.append(vals)
+                tax_amount += balance if key.is_tax else 0.0
+        return lines_vals, company_currency.round(tax_amount)
+
+    @api.model
+    def _join_instalments(self, parts):
+        """Return parts with those of one document put together.
+
+        Cut one by one, the shares of three instalments would not add up to the tax of
+        the document.
+        """
+        joined = defaultdict(list)
+        for part in parts:
+            # What has no amount in currency is no share of the document.
+            item = part.item if not part.amount_currency else None
+            key = (part.item.move_id, part.item.currency_id, item)
+            joined[key].append(part)
+        return [
+            ItemPart(
+                group[0].item,
+                sum(part.amount_currency for part in group),
+                sum(part.balance for part in group),
+            )
+            for group in joined.values()
+        ]
+
+    @api.model
+    def _split(self, part, compositions):
+        """Cut what is booked back of an item like the document it comes from.
+
+        :param part: a `ItemPart`
+        :param dict compositions: see `_get_compositions`
+        :return: list of key, amount in the currency of the item, and balance
+        """
+        item = part.item
+        composition = compositions.get(item.move_id)
+        if not composition or not part.amount_currency:
+            return [(LedgerKey(), part.amount_currency, part.balance)]
+        keys = list(composition["weights"])
+        currency = item.currency_id
+        company_currency = item.company_currency_id
+        amounts = spread(
+            [composition["weights"][key][0] for key in keys],
+            part.amount_currency,
+            currency.rounding,
+        )
+        if currency == company_currency:
+            balances = amounts
+        else:
+            balances = spread(
+                [composition["weights"][key][1] for key in keys],
+                part.balance,
+                company_currency.rounding,
+            )
+        return list(zip(keys, amounts, balances, strict=True))
+
+    @api.model
+    def _has_tax(self, move_vals):
+        """Tell whether an entry would be subject to the tax lock date."""
+        return any(
+            vals["tax_repartition_line_id"]
+            or any(command[2] for command in (*vals["tax_ids"], *vals["tax_tag_ids"]))
+            for _command, _id, vals in move_vals["line_ids"]
+            if "tax_repartition_line_id" in vals
+        )
+
+    # === WHAT DOCUMENTS ARE MADE OF === #
+
+    @api.model
+    def _get_compositions(self, items, separate_tax):
+        """Return what the totals of invoices and credit notes are made of.
+
+        :param list items: the `account.move.line` to book back
+        :param bool separate_tax: whether taxes stay apart. Taxes due on payment always
+            do: the unpaid tax would become due otherwise
+        :return: for each `account.move`, its `weights`: amounts in its currency and in
+            company currency by `LedgerKey`, positive for an invoice; and
+            `has_cash_basis`
+        :rtype: dict
+        """
+        moves = self.env["account.move"].union(*(item.move_id for item in items))
+        documents = moves.filtered(lambda move: move.is_sale_document(True))
+        moves = documents | self._get_cash_basis_entries(moves - documents)
+        lines = self.env["account.move.line"].search_fetch(
+            [
+                ("move_id", "in", moves.ids),
+                ("display_type", "in", TOTAL_DISPLAY_TYPES),
+            ],
+            [
+                "move_id",
+                "display_type",
+                "amount_currency",
+                "balance",
+                "tax_ids",
+                "tax_line_id",
+                "tax_repartition_line_id",
+                "group_tax_id",
+                "account_id",
+                "account_type",
+                "analytic_distribution",
+            ],
+            order="id",
+        )
+        facts = TaxFacts(separate_tax)
+        compositions = {}
+        for move, move_lines in lines.grouped("move_id").items():
+            weights = self._get_weights(move, move_lines, facts)
+            total_currency = sum(weight[0] for weight in weights.values())
+            total = sum(weight[1] for weight in weights.values())
+            # A document of 0.00 with instalments of both signs has no proportions.
+            if not move.currency_id.is_zero(total_currency) and (
+                not move.company_currency_id.is_zero(total)
+            ):
+                compositions[move] = {
+                    "weights": weights,
+                    "has_cash_basis": any(
+                        facts.is_on_payment(line) for line in move_lines
+                    ),
+                }
+        return compositions
+
+    @api.model
+    def _get_cash_basis_entries(self, moves):
+        """Return the journal entries with tax due on payment, such as open balances."""
+        lines = self.env["account.move.line"].search(
+            [
+                ("move_id", "in", moves.ids),
+                ("tax_line_id.tax_exigibility", "=", "on_payment"),
+            ]
+        )
+        return lines.move_id
+
+    @api.model
+    def _get_weights(self, move, lines, facts):
+        """Return what one document is made of, see `_get_compositions`."""
+        receivables = lines.filtered(
+            lambda line: line.account_type == "asset_receivable"
+        )
+        is_refund = sum(receivables.mapped("balance")) < 0
+        weights = defaultdict(lambda: [0.0, 0.0])
+        bases = defaultdict(lambda: [0.0, 0.0])  # by analytic distribution
+        inside = [0.0, 0.0]  # tax that stays in the loss
+        total = [0.0, 0.0]
+        for line in lines:
+            # Seen from the customer: what an invoice is made of is positive.
+            amounts = (-line.amount_currency, -line.balance)
+            if line in receivables:
+                _add(total, (line.amount_currency, line.balance))
+                continue
+            analytic = tuple(sorted((line.analytic_distribution or {}).items()))
+            tax_ids, tag_ids = facts.get_base(line, is_refund)
+            if not line.tax_line_id:
+                key = LedgerKey(analytic=analytic, tax_ids=tax_ids, tag_ids=tag_ids)
+                _add(weights[key], amounts)
+                _add(bases[analytic], amounts)
+            elif facts.is_apart(line.tax_line_id):
+                repartition, tax_tag_ids = facts.get_tax(line)
+                key = LedgerKey(
+                    is_tax=True,
+                    account_id=line.account_id.id,
+                    name=line.tax_line_id.name,
+                    analytic=analytic,
+                    tax_ids=tax_ids,
+                    tag_ids=tuple(sorted({*tax_tag_ids, *tag_ids})),
+                    tax_repartition_line_id=repartition.id,
+                    group_tax_id=line.group_tax_id.id,
+                )
+                _add(weights[key], amounts)
+            elif tax_ids:
+                # It is part of the base of a tax that is due on payment.
+                key = LedgerKey(analytic=analytic, tax_ids=tax_ids, tag_ids=tag_ids)
+                _add(weights[key], amounts)
+            else:
+                _add(inside, amounts)
+        explained = [sum(weight[i] for weight in weights.values()) for i in (0, 1)]
+        rest = [total[i] - explained[i] - inside[i] for i in (0, 1)]
+        _add(weights[LedgerKey()], rest)
+        self._spread_inside(move, weights, bases, inside)
+        roundings = (move.currency_id, move.company_currency_id)
+        return {
+            key: rounded
+            for key, weight in weights.items()
+            if any(
+                rounded := [
+                    currency.round(amount)
+                    for currency, amount in zip(roundings, weight, strict=True)
+                ]
+            )
+        }
+
+    @api.model
+    def _spread_inside(self, move, weights, bases, inside):
+        """Put the tax that is not booked apart on the lines it was charged on."""
+        if not any(inside):
+            return
+        analytics = list(bases)
+        for position, currency in enumerate(
+            (move.currency_id, move.company_currency_id)
+        ):
+            amounts = [bases[analytic][position] for analytic in analytics]
+            if currency.is_zero(sum(amounts)):
+                weights[LedgerKey()][position] += inside[position]
+                continue
+            shares = spread(amounts, inside[position], currency.rounding)
+            for analytic, share in zip(analytics, shares, strict=True):
+                weights[LedgerKey(analytic=analytic)][position] += share
+
+
+class TaxFacts:
+    """What is needed of taxes again and again, looked up once.
+
+    What is booked back of an invoice goes with what its taxes say about credit notes,
+    what is booked back of a credit note with what they say about invoices.
+    """
+
+    def __init__(self, separate_tax):
+        self.separate_tax = separate_tax
+        self._bases = {}
+        self._taxes = {}
+        self._on_payment = {}
+
+    def is_apart(self, tax):
+        """Tell whether a tax is booked on its own account."""
+        return self.separate_tax or tax.tax_exigibility == "on_payment"
+
+    def is_on_payment(self, line):
+        """Tell whether a line is tax, or base of tax, that is due on payment."""
+        taxes = line.tax_line_id | line.tax_ids
+        if taxes not in self._on_payment:
+            flat = taxes.flatten_taxes_hierarchy()
+            self._on_payment[taxes] = "on_payment" in flat.mapped("tax_exigibility")
+        return self._on_payment[taxes]
+
+    def get_base(self, line, is_refund):
+        """Return the taxes and tags of a line that takes back a base.
+
+        :param line: the `account.move.line` of the document
+        :param bool is_refund: whether the document is a credit note
+        :return: ids of `account.tax` and of `account.account.tag`
+        """
+        key = (line.tax_ids, is_refund)
+        if key not in self._bases:
+            flat = line.tax_ids.flatten_taxes_hierarchy()
+            apart = flat.filtered(self.is_apart)
+            # Tags of taxes due on payment are set by core's cash basis entry.
+            due = apart.filtered(lambda tax: tax.tax_exigibility != "on_payment")
+            self._bases[key] = (
+                tuple(line.tax_ids.ids if apart == flat else apart.ids),
+                tuple(sorted(due.get_tax_tags(not is_refund, "base").ids)),
+            )
+        return self._bases[key]
+
+    def get_tax(self, line):
+        """Return the repartition line that takes a tax line back, and its tags.
+
+        :param line: the tax line, an `account.move.line`
+        :return: the `account.tax.repartition.line` and ids of `account.account.tag`
+        """
+        repartition = line.tax_repartition_line_id
+        if repartition not in self._taxes:
+            tax = line.tax_line_id
+            sides = (tax.invoice_repartition_line_ids, tax.refund_repartition_line_ids)
+            own, other = sides if repartition in sides[0] else reversed(sides)
+            counterpart = other[own.ids.index(repartition.id)]
+            tag_ids = ()
+            if tax.tax_exigibility != "on_payment":
+                tag_ids = tuple(counterpart.tag_ids.ids)
+            self._taxes[repartition] = (counterpart, tag_ids)
+        return self._taxes[repartition]
+
+
+def _add(total, amounts):
+    total[0] += amounts[0]
+    total[1] += amounts[1]
