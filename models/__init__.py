@@ -11,6 +11,7 @@ from . import collections_aging_query
 from . import collections_aging_snapshot
 from . import collections_posting
 from . import collections_composition
+from . import collections_cash_discount
 from . import collections_demo
 from . import collections_pool
 from . import collections_team

@@ -265,6 +265,22 @@ class AccountMove(models.Model):
             cancel=True,
         )
 
+    def _take_cash_discounts_back(self):
+        """Reverse entries of cash discounts, unless that was done by hand."""
+        moves = self.filtered(lambda move: move._is_in_force())
+        moves._reverse_moves(
+            [
+                {
+                    "date": move._get_accounting_date(
+                        move.date, move._affect_tax_report()
+                    ),
+                    "ref": self.env._("Reversal of: %(move)s", move=move.name),
+                }
+                for move in moves
+            ],
+            cancel=True,
+        )
+
     def _is_in_force(self):
         """Tell whether an entry is posted and no reversal takes it back."""
         return self.state == "posted" and not any(

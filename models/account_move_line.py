@@ -38,6 +38,13 @@ class AccountMoveLine(models.Model):
     collections_dispute_reason = fields.Char(
         string="Dispute Reason", readonly=True, copy=False
     )
+    use_cash_discount = fields.Selection(
+        selection=[("normal", "Normal"), ("always", "Always"), ("never", "Never")],
+        default="normal",
+        copy=False,
+        help="Whether payments of this item earn its cash discount: by the discount "
+        "date and the parameters of the company, always, or never.",
+    )
     collections_writeoff_line_id = fields.Many2one(
         comodel_name="account.move.line",
         string="Writes off",
@@ -78,11 +85,19 @@ class AccountMoveLine(models.Model):
     def _auto_init(self):
         # The database fills a column default without rewriting the rows; the ORM would
         # update every journal item of the company's life.
-        if not column_exists(self.env.cr, "account_move_line", "collections_status"):
-            self.env.cr.execute(
-                "ALTER TABLE account_move_line ADD COLUMN collections_status varchar "
-                "DEFAULT 'not_disputed'"
-            )
+        for column, default in (
+            ("collections_status", "not_disputed"),
+            ("use_cash_discount", "normal"),
+        ):
+            if not column_exists(self.env.cr, "account_move_line", column):
+                self.env.cr.execute(
+                    SQL(
+                        "ALTER TABLE account_move_line "
+                        "ADD COLUMN %s varchar DEFAULT %s",
+                        SQL.identifier(column),
+                        default,
+                    )
+                )
         return super()._auto_init()
 
     # === COMPUTE METHODS === #
@@ -329,6 +344,61 @@ class AccountMoveLine(models.Model):
             if share > 0:
                 line.write({**vals, "collections_promise_amount": share})
                 left = currency.round(left - share)
+
+    def _reconcile_plan(self, reconciliation_plan):
+        # EXTENDS account: every way to match lines comes through here
+        CashDiscount = self.env["collections.cash.discount"]
+        allocations = CashDiscount._get_allocations(reconciliation_plan)
+        if not allocations:
+            return super()._reconcile_plan(reconciliation_plan)
+        lines = CashDiscount._book(allocations)
+        pairs = []
+        for allocation, line in zip(allocations, lines, strict=True):
+            pairs += [
+                allocation.item | line,
+                allocation.item | allocation.payment_line,
+            ]
+        result = super()._reconcile_plan([*pairs, *reconciliation_plan])
+        CashDiscount._note(allocations, lines)
+        return result
+
+    def _get_cash_discount_taken(self):
+        """Return what was deducted of an item so far, in its currency."""
+        self.ensure_one()
+        return sum(
+            partial.cash_discount_amount_currency
+            for partial in self.matched_credit_ids
+            if partial.cash_discount_move_id._is_in_force()
+        )
+
+    def get_cash_discount(self, date=False):
+        """Return the cash discount of open items on a day.
+
+        :param date: the day of a payment, a date or ISO text; today when empty
+        :return: for each item its `id`, the `date` until which the discount is given,
+            its `amount` on what is open, what was `taken` so far, what is `available`
+            to take and the `amount_to_settle`, all in the currency of the item
+        :rtype: list[dict]
+        """
+        self.check_access("read")
+        CashDiscount = self.env["collections.cash.discount"]
+        date = CashDiscount._parse_date(date)
+        result = []
+        for item in self:
+            terms = CashDiscount._get_terms(item)
+            residual = item.amount_residual_currency
+            available = CashDiscount._get_available(item, residual, terms, date)
+            result.append(
+                {
+                    "id": item.id,
+                    "date": fields.Date.to_string(item.discount_date) or False,
+                    "amount": available,
+                    "taken": terms.taken,
+                    "available": available,
+                    "amount_to_settle": item.currency_id.round(residual - available),
+                }
+            )
+        return result
 
     def _get_opposite_key(self, sign=1):
         """Return what a line and the line that takes it back have in common.

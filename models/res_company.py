@@ -30,6 +30,19 @@ class ResCompany(models.Model):
         "the latest figures of a customer. 0 keeps all of them.",
     )
 
+    collections_settlement_journal_id = fields.Many2one(
+        comodel_name="account.journal",
+        string="Settlement Journal",
+        domain="[('type', '=', 'general')]",
+        help="Receives the entries of cash discounts. What other systems call a "
+        "journal of type Customer payment is Odoo's journal of type Miscellaneous.",
+    )
+    collections_partial_cash_discount = fields.Boolean(
+        string="Cash Discounts on Partial Payments",
+        help="A payment of a part of an invoice in time earns its part of the early "
+        "payment discount, booked as an entry of its own. When off, Odoo gives the "
+        "discount to the payment of the whole invoice only.",
+    )
     collections_writeoff_journal_id = fields.Many2one(
         comodel_name="account.journal",
         string="Write-off Journal",
@@ -93,6 +106,26 @@ class ResCompany(models.Model):
                             company=company.name,
                         )
                     )
+
+    @api.constrains(
+        "collections_partial_cash_discount",
+        "collections_settlement_journal_id",
+        "account_journal_early_pay_discount_loss_account_id",
+    )
+    def _check_collections_cash_discount(self):
+        Posting = self.env["collections.posting"]
+        for company in self:
+            journal = company.collections_settlement_journal_id
+            problem = journal and Posting._find_journal_problem(journal, company)
+            if company.collections_partial_cash_discount and not (
+                journal and company.account_journal_early_pay_discount_loss_account_id
+            ):
+                problem = self.env._(
+                    "Cash discounts on partial payments need a settlement journal, and "
+                    "the cash discount loss account in the settings of Invoicing."
+                )
+            if problem:
+                raise ValidationError(problem)
 
     @api.constrains(
         "collections_writeoff_journal_id", "collections_writeoff_account_id"

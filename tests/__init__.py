@@ -17,3 +17,5 @@ from . import test_writeoff_currency
 from . import test_writeoff_tax
 from . import test_writeoff_reversal
 from . import test_writeoff_wizard
+from . import test_cash_discount
+from . import test_cash_discount_arithmetic

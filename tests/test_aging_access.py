@@ -38,6 +38,7 @@ class TestAgingAccess(CollectionsCommon):
         ours = {name for name in self.env.registry if name.startswith("collections.")}
         abstract = {
             "collections.aging.query",
+            "collections.cash.discount",
             "collections.composition",
             "collections.demo",
             "collections.posting",

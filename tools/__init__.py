@@ -1,2 +1,3 @@
 from . import aging
+from . import cash_discount
 from . import tax_split

@@ -1,0 +1,323 @@
+import random
+
+from odoo import Command
+from odoo.exceptions import ValidationError
+from odoo.tests import tagged
+
+from .common import CollectionsCommon
+
+
+@tagged("post_install", "-at_install")
+class TestCashDiscount(CollectionsCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.discount_account = (
+            cls.company.account_journal_early_pay_discount_loss_account_id
+        )
+        cls.settlement_journal = cls.env["account.journal"].create(
+            {"name": "Settlements", "code": "DISC", "type": "general"}
+        )
+        cls.company.write(
+            {
+                "collections_settlement_journal_id": cls.settlement_journal.id,
+                "collections_partial_cash_discount": True,
+            }
+        )
+        cls.term = cls._create_term(1, 14)
+        cls.partner = cls._create_customer("4027")
+
+    @classmethod
+    def _create_term(cls, percentage, days, computation="included"):
+        return cls.env["account.payment.term"].create(
+            {
+                "name": f"{percentage} % {days} days",
+                "early_discount": True,
+                "discount_percentage": percentage,
+                "discount_days": days,
+                "early_pay_discount_computation": computation,
+                "line_ids": [
+                    Command.create(
+                        {"value": "percent", "value_amount": 100, "nb_days": 30}
+                    )
+                ],
+            }
+        )
+
+    @classmethod
+    def _create_invoice(cls, amount, date="2015-06-25", term=None, taxes=(), **values):
+        invoice = cls.env["account.move"].create(
+            {
+                "move_type": "out_invoice",
+                "partner_id": cls.partner.id,
+                "invoice_date": date,
+                "date": date,
+                "invoice_payment_term_id": (term or cls.term).id,
+                "invoice_line_ids": [
+                    Command.create(
+                        {
+                            "name": "Goods",
+                            "price_unit": amount,
+                            "tax_ids": [Command.set([tax.id for tax in taxes])],
+                        }
+                    )
+                ],
+                **values,
+            }
+        )
+        invoice.action_post()
+        return invoice
+
+    def _pay(self, amount, date, *invoices, **values):
+        payment = self._create_payment(self.partner, amount, date, **values)
+        self._match(payment, *invoices)
+        return payment
+
+    def _get_entries(self):
+        return self.env["account.move"].search(
+            [("journal_id", "=", self.settlement_journal.id)], order="id"
+        )
+
+    def _get_taken(self, invoice):
+        return [
+            row["taken"] for row in self._get_term_lines(invoice).get_cash_discount()
+        ]
+
+    def test_part_in_time_and_the_rest_late(self):
+        """CD-01"""
+        invoice = self._create_invoice(1000)
+        item = self._get_term_lines(invoice)
+        [terms] = item.get_cash_discount("2015-07-02")
+        self.assertEqual(
+            terms,
+            {
+                "id": item.id,
+                "date": "2015-07-09",
+                "amount": 10.0,
+                "taken": 0.0,
+                "available": 10.0,
+                "amount_to_settle": 990.0,
+            },
+        )
+        first = self._pay(297, "2015-07-02", invoice)
+        self.assertEqual(invoice.amount_residual, 700.0)
+        self.assertEqual(invoice.payment_state, "partial")
+        self.assertTrue(self._get_term_lines(first).reconciled)
+        entry = self._get_entries()
+        self.assertEqual(str(entry.date), "2015-07-02")
+        self.assertEqual(
+            {line.account_id: line.balance for line in entry.line_ids},
+            {self.discount_account: 3.0, self.receivable: -3.0},
+        )
+        partial = item.matched_credit_ids.filtered("cash_discount_move_id")
+        self.assertEqual(partial.cash_discount_move_id, entry)
+        self.assertEqual(partial.cash_discount_amount_currency, 3.0)
+        self._pay(700, "2015-07-11", invoice)
+        self.assertEqual(invoice.payment_state, "paid")
+        self.assertEqual(self._get_entries(), entry)
+        self.assertEqual(self._get_taken(invoice), [3.0])
+
+    def test_always_and_back(self):
+        """CD-01-A and CD-01-B"""
+        invoice = self._create_invoice(1000)
+        item = self._get_term_lines(invoice)
+        self._pay(297, "2015-07-02", invoice)
+        for choice, amount in (("normal", 700), ("always", 693), ("normal", 700)):
+            item.use_cash_discount = choice
+            [terms] = item.get_cash_discount("2015-07-11")
+            self.assertEqual(terms["amount_to_settle"], amount)
+            self.assertEqual(terms["available"], 700 - amount)
+        item.use_cash_discount = "always"
+        self._pay(693, "2015-07-11", invoice)
+        self.assertEqual(invoice.payment_state, "paid")
+        self.assertEqual(self._get_taken(invoice), [10.0])
+
+    def test_parameter_off(self):
+        """CD-01-C"""
+        self.company.collections_partial_cash_discount = False
+        invoice = self._create_invoice(1000)
+        self._pay(297, "2015-07-02", invoice)
+        self.assertEqual(invoice.amount_residual, 703.0)
+        self.assertFalse(self._get_entries())
+
+    def test_never(self):
+        """CD-01-D"""
+        invoice = self._create_invoice(1000)
+        self._get_term_lines(invoice).use_cash_discount = "never"
+        self._pay(297, "2015-07-02", invoice)
+        self.assertEqual(invoice.amount_residual, 703.0)
+
+    def test_always_without_the_parameter(self):
+        self.company.collections_partial_cash_discount = False
+        invoice = self._create_invoice(1000)
+        self._get_term_lines(invoice).use_cash_discount = "always"
+        self._pay(297, "2015-12-31", invoice)
+        self.assertEqual(invoice.amount_residual, 700.0)
+
+    def test_the_last_day_counts(self):
+        """CD-01-E"""
+        item = self._get_term_lines(self._create_invoice(1000))
+        for date, amount in (("2015-07-09", 990), ("2015-07-10", 1000)):
+            [terms] = item.get_cash_discount(date)
+            self.assertEqual(terms["amount_to_settle"], amount)
+        self._pay(990, "2015-07-09", item.move_id)
+        self.assertEqual(item.move_id.payment_state, "paid")
+
+    def test_two_invoices_one_payment(self):
+        first, second = (self._create_invoice(1000) for _number in range(2))
+        self._pay(1980, "2015-07-02", first, second)
+        self.assertEqual((first | second).mapped("payment_state"), ["paid", "paid"])
+        self.assertEqual(len(self._get_entries()), 2)
+
+    def test_better_discount_first_when_the_money_is_short(self):
+        low = self._create_invoice(1000)
+        high = self._create_invoice(1000, term=self._create_term(3, 14))
+        self._pay(970, "2015-07-02", low, high)
+        self.assertEqual((low.amount_residual, high.amount_residual), (1000.0, 0.0))
+
+    def test_paid_too_much(self):
+        invoice = self._create_invoice(1000)
+        payment = self._pay(995, "2015-07-02", invoice)
+        self.assertEqual(invoice.payment_state, "paid")
+        self.assertTrue(self._get_term_lines(payment).reconciled)
+        self.assertEqual(self._get_taken(invoice), [5.0])
+
+    def test_credit_note_earns_nothing(self):
+        invoice = self._create_invoice(1000)
+        credit = self._create_item(self.partner, -100, "2015-06-30")
+        self._pay(891, "2015-07-02", invoice, credit)
+        self.assertEqual(invoice.payment_state, "paid")
+        self.assertEqual(self._get_taken(invoice), [9.0])
+
+    def test_discount_of_core_in_the_payment(self):
+        """The register-payment wizard has booked it already."""
+        invoice = self._create_invoice(1000)
+        wizard = (
+            self.env["account.payment.register"]
+            .with_context(active_model="account.move", active_ids=invoice.ids)
+            .create({"payment_date": "2015-07-02"})
+        )
+        self.assertEqual(wizard.amount, 990.0)
+        wizard.action_create_payments()
+        self.assertEqual(invoice.payment_state, "paid")
+        self.assertFalse(self._get_entries())
+
+    def test_outstanding_credit_and_statement_line(self):
+        invoice = self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 297, "2015-07-02")
+        invoice.js_assign_outstanding_line(self._get_term_lines(payment).id)
+        self.assertEqual(invoice.amount_residual, 700.0)
+        statement_line = self.env["account.bank.statement.line"].create(
+            {
+                "journal_id": self.company_data["default_journal_bank"].id,
+                "date": "2015-07-03",
+                "payment_ref": "In",
+                "partner_id": self.partner.id,
+                "amount": 693,
+                "counterpart_account_id": self.receivable.id,
+            }
+        )
+        self._match(statement_line.move_id, invoice)
+        self.assertEqual(invoice.payment_state, "paid")
+        statement_line.action_undo_reconciliation()
+        self.assertEqual(invoice.amount_residual, 700.0)
+        self.assertEqual(self._get_taken(invoice), [3.0])
+
+    def test_undo(self):
+        invoice = self._create_invoice(1000)
+        item = self._get_term_lines(invoice)
+        for undo in ("unmatch", "cancel", "remove"):
+            payment = self._pay(297, "2015-07-02", invoice)
+            self.assertEqual(invoice.amount_residual, 700.0)
+            if undo == "unmatch":
+                partial = item.matched_credit_ids.filtered("cash_discount_move_id")
+                invoice.js_remove_outstanding_partial(partial.id)
+                payment.action_cancel()
+            elif undo == "cancel":
+                payment.action_cancel()
+            else:
+                item.remove_move_reconcile()
+            self.assertEqual(invoice.amount_residual, 1000.0, undo)
+            self.assertEqual(invoice.payment_state, "not_paid")
+            self.assertEqual(self._get_taken(invoice), [0.0])
+            self.assertTrue(
+                all(self._get_term_lines(*self._get_entries()).mapped("reconciled"))
+            )
+
+    def test_entry_reversed_by_hand(self):
+        invoice = self._create_invoice(1000)
+        self._pay(297, "2015-07-02", invoice)
+        self._get_entries()._reverse_moves([{}], cancel=True)
+        self.assertEqual(invoice.amount_residual, 703.0)
+        self.assertEqual(self._get_taken(invoice), [0.0])
+
+    def test_tax_modes(self):
+        tax = self.company_data["default_tax_sale"]  # 15 %
+        for computation, pay, discount in (
+            ("included", 1138.5, {"discount": 10.0, "tax": 1.5}),
+            ("excluded", 1140.0, {"discount": 10.0, "tax": 0.0}),
+            ("mixed", 1138.5, {"discount": 10.0, "tax": 0.0}),
+        ):
+            with self.subTest(computation=computation):
+                invoice = self._create_invoice(
+                    1000, term=self._create_term(1, 14, computation), taxes=[tax]
+                )
+                before = self._get_entries()
+                self._pay(pay / 2, "2015-07-02", invoice)
+                self._pay(pay / 2, "2015-07-03", invoice)
+                self.assertEqual(invoice.payment_state, "paid")
+                entries = self._get_entries() - before
+                taxes = entries.line_ids.filtered("tax_repartition_line_id")
+                self.assertAlmostEqual(sum(taxes.mapped("balance")), discount["tax"])
+                losses = entries.line_ids.filtered(
+                    lambda line: line.account_id == self.discount_account
+                )
+                self.assertAlmostEqual(
+                    sum(losses.mapped("balance")), discount["discount"]
+                )
+
+    def test_foreign_currency(self):
+        euro = self.setup_other_currency(
+            "EUR", rates=[("2015-01-01", 0.5), ("2015-07-01", 0.4)]
+        )
+        invoice = self._create_invoice(1000, currency_id=euro.id)
+        self._pay(297, "2015-07-02", invoice, currency_id=euro.id)
+        self.assertEqual(invoice.amount_residual, 700.0)
+        entry = self._get_entries()
+        loss = entry.line_ids.filtered(
+            lambda line: line.account_id == self.discount_account
+        )
+        self.assertEqual((loss.amount_currency, loss.balance), (3.0, 7.5))
+        # Paid in dollar at the rate of the day: 693.00 EUR are 1,732.50 USD.
+        self._pay(1732.5, "2015-07-03", invoice)
+        self.assertEqual(invoice.payment_state, "paid")
+        item = self._get_term_lines(invoice)
+        self.assertEqual((item.amount_residual, item.amount_residual_currency), (0, 0))
+
+    def test_locked_period(self):
+        invoice = self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 297, "2015-07-02")
+        self.company.fiscalyear_lock_date = "2015-07-31"
+        self._match(payment, invoice)
+        self.assertEqual(invoice.amount_residual, 700.0)
+        self.assertEqual(str(self._get_entries().date), "2015-08-01")
+
+    def test_parameter_needs_a_journal(self):
+        with self.assertRaises(ValidationError):
+            self.company.collections_settlement_journal_id = False
+
+    def test_any_split_closes_the_invoice(self):
+        chance = random.Random(14)  # the same splits in every run
+        for _turn in range(8):
+            rate = chance.choice([0.5, 1, 2.5, 10, 50])
+            amount = round(chance.uniform(0.5, 5000), 2)
+            invoice = self._create_invoice(amount, term=self._create_term(rate, 14))
+            item = self._get_term_lines(invoice)
+            money = round(item.discount_amount_currency, 2)
+            discount = round(amount - money, 2)
+            while money > 0:
+                part = min(money, max(0.01, round(chance.uniform(0.2, 0.9) * money, 2)))
+                self._pay(part, "2015-07-02", invoice)
+                money = round(money - part, 2)
+            self.assertEqual(invoice.amount_residual, 0.0, (amount, rate))
+            self.assertAlmostEqual(self._get_taken(invoice)[0], discount)
