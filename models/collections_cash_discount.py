@@ -187,7 +187,7 @@ class CollectionsCashDiscount(models.AbstractModel):
         :param payment: the open line of the payment, an `account.move.line`
         :param items: the `account.move.line` in order
         :param dict residuals: what is open by item; made smaller here
-        :param dict terms: the terms by item
+        :param dict terms: the terms by item; brought up to date here
         :return: list of `Allocation`
         """
         allocations = []
@@ -210,6 +210,10 @@ class CollectionsCashDiscount(models.AbstractModel):
                 - self._convert(payment, amount, item.currency_id, payment.currency_id)
             )
             residuals[item] = item.currency_id.round(residual - discount - amount)
+            # The next payment matched in the same call finds them as if it came later.
+            terms[item] = own._replace(
+                taken=own.taken + discount, shares=own.shares + 1
+            )
             allocations.append(Allocation(item, payment, amount, discount))
         return self._shrink(allocations, payment, left)
 

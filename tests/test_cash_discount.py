@@ -4,11 +4,11 @@ from odoo import Command
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
-from .common import CollectionsCommon
+from .common import WriteoffCommon
 
 
 @tagged("post_install", "-at_install")
-class TestCashDiscount(CollectionsCommon):
+class TestCashDiscount(WriteoffCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -168,6 +168,58 @@ class TestCashDiscount(CollectionsCommon):
         self._pay(1980, "2015-07-02", first, second)
         self.assertEqual((first | second).mapped("payment_state"), ["paid", "paid"])
         self.assertEqual(len(self._get_entries()), 2)
+
+    def test_one_invoice_three_payments_in_one_call(self):
+        invoice = self._create_invoice(1000)
+        payments = [
+            self._create_payment(self.partner, 330, "2015-07-02") for _number in "123"
+        ]
+        self._match(invoice, *payments)
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertEqual(
+            sorted(self._get_entries().line_ids.filtered("debit").mapped("debit")),
+            [3.33, 3.33, 3.34],
+        )
+
+    def test_each_company_by_its_own_parameter(self):
+        other = self.setup_other_company(name="Second")
+        company = other["company"]
+        self.env.user.company_ids |= company
+        partner = self.partner.with_company(company)
+        partner.property_account_receivable_id = other["default_account_receivable"]
+        in_other = {"company_id": company.id, "partner_id": partner.id}
+        invoice = self._create_invoice(
+            1000, journal_id=other["default_journal_sale"].id, **in_other
+        )
+        payment = self._create_payment(
+            partner, 297, "2015-07-02", journal_id=other["default_journal_bank"].id
+        )
+        self._match(invoice, payment)
+        self.assertEqual(invoice.company_id, company)
+        self.assertEqual(invoice.amount_residual, 703.0)
+        self.assertFalse(self._get_entries())
+
+    def test_books_are_what_they_were_after_undo(self):
+        """With tax, at another rate than the invoice."""
+        euro = self.setup_other_currency(
+            "EUR", rates=[("2015-01-01", 0.5), ("2015-07-01", 0.4)]
+        )
+        tax = self.company_data["default_tax_sale"]
+        invoice = self._create_invoice(1000, taxes=[tax], currency_id=euro.id)
+        payment = self._create_payment(
+            self.partner, 500, "2015-07-02", currency_id=euro.id
+        )
+        books, states = self._get_books(), self._get_states(invoice)
+        self._match(payment, invoice)
+        [entry] = self._get_entries()
+        share = 500 / 0.99 * 0.01
+        self.assertAlmostEqual(
+            -sum(entry.line_ids.filtered("credit").mapped("amount_currency")),
+            euro.round(share),
+        )
+        self.assertEqual(len(entry.line_ids), 3)
+        self._get_term_lines(invoice).remove_move_reconcile()
+        self._assert_undone(books, states, [invoice])
 
     def test_better_discount_first_when_the_money_is_short(self):
         low = self._create_invoice(1000)
