@@ -1,7 +1,7 @@
 from collections import Counter, defaultdict
 
 from odoo import Command, api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -235,12 +235,8 @@ class AccountMove(models.Model):
                     moves=", ".join(unfit.mapped("display_name")),
                 )
             )
-        dates = {
-            move: Posting._parse_date(date)
-            if date
-            else max(fields.Date.context_today(self), move.date)
-            for move in self
-        }
+        given = Posting._parse_date(date)  # today when empty
+        dates = {move: given if date else max(given, move.date) for move in self}
         Posting._lock(self)
         if self._filter_writeoffs_in_force() != self:
             raise UserError(
@@ -499,28 +495,14 @@ class AccountMove(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        for vals in vals_list:
-            self._check_writeoff_fields([name for name in vals if vals[name]])
+        if any(vals.get(name) for vals in vals_list for name in WRITEOFF_FIELDS):
+            self.env["collections.posting"]._check_writes_off()
         return super().create(vals_list)
 
     def write(self, vals):
-        self._check_writeoff_fields(vals)
+        if not WRITEOFF_FIELDS.isdisjoint(vals):
+            self.env["collections.posting"]._check_writes_off()
         return super().write(vals)
-
-    def _check_writeoff_fields(self, names):
-        """Keep users, over RPC as well, from saying what is a write-off.
-
-        :param names: the names of the fields written
-        :raise AccessError: when one of ours is among them
-        """
-        if (
-            not self.env.su
-            and not WRITEOFF_FIELDS.isdisjoint(names)
-            and self.env.context.get("collections_writeoff") is not WRITEOFF_TOKEN
-        ):
-            raise AccessError(
-                self.env._("Write-offs are made and changed by their own actions only.")
-            )
 
     def _post(self, soft=True):
         # EXTENDS account: write-offs are matched with their items when they are posted,
@@ -624,11 +606,7 @@ class AccountMove(models.Model):
         """Give a reversal in draft the exact lines; core computed its taxes anew."""
         lines = self.line_ids.with_context(include_business_fields=True)
         # Core protects tax lines from being deleted one by one, not from this.
-        reversal.with_context(
-            skip_invoice_sync=True,
-            dynamic_unlink=True,
-            collections_writeoff=WRITEOFF_TOKEN,
-        ).write(
+        reversal.with_context(skip_invoice_sync=True, dynamic_unlink=True).write(
             {
                 "line_ids": [
                     *(Command.delete(line.id) for line in reversal.line_ids),

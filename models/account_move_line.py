@@ -5,8 +5,6 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 from odoo.tools.sql import column_exists
 
-from .collections_posting import WRITEOFF_TOKEN
-
 COLLECTIONS_STATUSES = [
     ("not_disputed", "Not disputed"),
     ("disputed", "Disputed"),
@@ -189,28 +187,14 @@ class AccountMoveLine(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        for vals in vals_list:
-            if vals.get("collections_writeoff_line_id"):
-                self._check_writeoff_fields(vals)
+        if any(vals.get("collections_writeoff_line_id") for vals in vals_list):
+            self.env["collections.posting"]._check_writes_off()
         return super().create(vals_list)
 
     def write(self, vals):
-        self._check_writeoff_fields(vals)
+        if "collections_writeoff_line_id" in vals:
+            self.env["collections.posting"]._check_writes_off()
         return super().write(vals)
-
-    def _check_writeoff_fields(self, vals):
-        """Keep users, over RPC as well, from saying what a line writes off.
-
-        :raise AccessError: when the values do
-        """
-        if (
-            "collections_writeoff_line_id" in vals
-            and not self.env.su
-            and self.env.context.get("collections_writeoff") is not WRITEOFF_TOKEN
-        ):
-            raise AccessError(
-                self.env._("Write-offs are made and changed by their own actions only.")
-            )
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_written_off(self):

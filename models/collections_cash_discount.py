@@ -2,7 +2,6 @@ from collections import defaultdict
 from typing import Any, NamedTuple
 
 from odoo import Command, api, models
-from odoo.tools import clean_context
 
 from ..tools import cash_discount
 from .collections_composition import ItemPart, LedgerKey
@@ -260,13 +259,7 @@ class CollectionsCashDiscount(models.AbstractModel):
             self._prepare_move_vals(allocation, compositions)
             for allocation in allocations
         ]
-        context = clean_context(self.env.context)
-        moves = (
-            self.env["account.move"]
-            .with_context(**context, skip_invoice_sync=True)
-            .create(vals_list)
-        )
-        moves = moves.with_env(self.env)
+        moves = self._create_entries(vals_list)
         moves._post(soft=False)
         return [
             move.line_ids.filtered(
@@ -313,10 +306,7 @@ class CollectionsCashDiscount(models.AbstractModel):
             text,
             partner,
         )
-        has_tax = any(
-            vals["tax_repartition_line_id"] or vals["tax_ids"][0][2]
-            for vals in ledger_vals
-        )
+        lines_vals = [self._prepare_item_line_vals(part, text), *ledger_vals]
         return {
             "move_type": "entry",
             "journal_id": journal.id,
@@ -326,27 +316,10 @@ class CollectionsCashDiscount(models.AbstractModel):
                 "foreign_vat"
             ).id,
             "date": self._get_first_free_date(
-                company, journal, payment_line.date, has_tax
+                company, journal, payment_line.date, self._has_tax(lines_vals)
             ),
             "ref": text,
-            "line_ids": [
-                Command.create(vals)
-                for vals in (
-                    {
-                        "name": text,
-                        "account_id": item.account_id.id,
-                        "partner_id": partner.id,
-                        "currency_id": item.currency_id.id,
-                        "date_maturity": item.date_maturity,
-                        "amount_currency": -discount,
-                        "balance": -balance,
-                        "tax_ids": [Command.clear()],
-                        "tax_tag_ids": [Command.clear()],
-                        "analytic_distribution": False,
-                    },
-                    *ledger_vals,
-                )
-            ],
+            "line_ids": [Command.create(vals) for vals in lines_vals],
         }
 
     @api.model

@@ -149,14 +149,44 @@ class CollectionsComposition(models.AbstractModel):
         return list(zip(keys, amounts, balances, strict=True))
 
     @api.model
-    def _has_tax(self, move_vals):
-        """Tell whether an entry would be subject to the tax lock date."""
+    def _get_lines_vals(self, vals_list):
+        """Return the values of all lines in the values of entries."""
+        return [vals for move in vals_list for _command, _id, vals in move["line_ids"]]
+
+    @api.model
+    def _has_tax(self, lines_vals):
+        """Tell whether lines would be subject to the tax lock date.
+
+        :param lines_vals: values of `account.move.line` prepared here
+        """
         return any(
-            vals["tax_repartition_line_id"]
+            vals.get("tax_repartition_line_id")
             or any(command[2] for command in (*vals["tax_ids"], *vals["tax_tag_ids"]))
-            for _command, _id, vals in move_vals["line_ids"]
-            if "tax_repartition_line_id" in vals
+            for vals in lines_vals
         )
+
+    @api.model
+    def _prepare_item_line_vals(self, part, name):
+        """Return the values of the receivable line that closes (a part of) an item.
+
+        :param part: an `ItemPart`
+        :param str name: label of the line
+        """
+        item = part.item
+        return {
+            "name": name,
+            "account_id": item.account_id.id,
+            "partner_id": item.partner_id.id,
+            "currency_id": item.currency_id.id,
+            "date_maturity": item.date_maturity,
+            "amount_currency": -part.amount_currency,
+            "balance": -part.balance,
+            "tax_ids": [Command.clear()],
+            "tax_tag_ids": [Command.clear()],
+            # Core would put the distribution of the loss on the receivable as well,
+            # where it would take it back.
+            "analytic_distribution": False,
+        }
 
     # === WHAT DOCUMENTS ARE MADE OF === #
 

@@ -1,6 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tools import format_date
+from odoo.tools import clean_context, format_date
 
 from ..exceptions import MissingParameterError
 
@@ -109,6 +109,18 @@ class CollectionsPosting(models.AbstractModel):
         return None
 
     @api.model
+    def _check_journal(self, journal, company):
+        """Refuse a journal that nothing can be booked in as a parameter.
+
+        :param journal: an `account.journal`, may be empty
+        :param company: the `res.company` that books
+        :raise ValidationError: says what is wrong with the journal
+        """
+        problem = journal and self._find_journal_problem(journal, company)
+        if problem:
+            raise ValidationError(problem)
+
+    @api.model
     def _check_account(self, account, company):
         """Refuse an account that nothing can be booked on as a parameter.
 
@@ -177,6 +189,47 @@ class CollectionsPosting(models.AbstractModel):
         problem = self._find_lock_problem(company, journal, date, has_tax)
         if problem:
             raise UserError(problem)
+
+    @api.model
+    def _create_entries(self, vals_list):
+        """Create entries with exactly the lines given.
+
+        Nothing that an action was opened with turns up as a default in them, and core
+        does not compute their taxes anew.
+
+        :param list vals_list: values of `account.move`
+        :return: the entries in draft, in the environment of the caller
+        """
+        context = clean_context(self.env.context)
+        moves = (
+            self.env["account.move"]
+            .with_context(
+                **context, skip_invoice_sync=True, collections_writeoff=WRITEOFF_TOKEN
+            )
+            .create(vals_list)
+        )
+        return moves.with_env(self.env)
+
+    @api.model
+    def _check_writes_off(self):
+        """Refuse values of write-offs that do not come from our own actions.
+
+        :raise AccessError: when users, over RPC as well, say what is a write-off
+        """
+        token = self.env.context.get("collections_writeoff")
+        if not self.env.su and token is not WRITEOFF_TOKEN:
+            raise AccessError(
+                self.env._("Write-offs are made and changed by their own actions only.")
+            )
+
+    @api.model
+    def _join_names(self, names):
+        """Return names as a text, the first ten of many."""
+        names = list(dict.fromkeys(names))
+        if len(names) > 10:
+            more = self.env._("and %(count)s more", count=len(names) - 10)
+            names = [*names[:10], more]
+        return ", ".join(names)
 
     @api.model
     def _parse_date(self, date):

@@ -4,10 +4,8 @@ from collections import defaultdict
 from odoo import Command, api, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import clean_context
 
 from .collections_composition import ItemPart
-from .collections_posting import WRITEOFF_TOKEN
 
 OPEN_ITEMS = Domain(
     [
@@ -240,20 +238,9 @@ class CollectionsWriteoff(models.AbstractModel):
         vals_list = writeoff._prepare_moves_vals(
             parts, journal, reason, date, comment, separate_tax
         )
-        has_tax = any(self._has_tax(vals) for vals in vals_list)
+        has_tax = self._has_tax(self._get_lines_vals(vals_list))
         self._check_date(company, journal, date, has_tax)
-        # Nothing that an action was opened with may turn up as a default here, and
-        # taxes are as written: core must not compute them anew.
-        context = clean_context(self.env.context)
-        moves = (
-            self.env["account.move"]
-            .with_company(company)
-            .with_context(
-                **context, skip_invoice_sync=True, collections_writeoff=WRITEOFF_TOKEN
-            )
-            .create(vals_list)
-        )
-        moves = self.env["account.move"].with_company(company).browse(moves.ids)
+        moves = writeoff._create_entries(vals_list)
         reviewed = self._get_moves_to_review(moves, parts)
         reviewed._message_log_batch(
             bodies={
@@ -407,7 +394,15 @@ class CollectionsWriteoff(models.AbstractModel):
             ledger_vals, tax_amount = self._prepare_ledger_lines_vals(
                 group, compositions, account, text, partner
             )
-            lines_vals = [self._prepare_item_line_vals(part) for part in group]
+            lines_vals = [
+                self._prepare_item_line_vals(
+                    part,
+                    self.env._(
+                        "Write-off %(document)s", document=part.item.move_id.name
+                    ),
+                )
+                for part in group
+            ]
             balance = sum(part.balance for part in group)
             vals_list.append(
                 {
@@ -429,29 +424,12 @@ class CollectionsWriteoff(models.AbstractModel):
         return vals_list
 
     @api.model
-    def _prepare_item_line_vals(self, part):
-        """Return the values of the receivable line that closes (a part of) an item."""
-        item = part.item
-        return {
-            "name": self.env._("Write-off %(document)s", document=item.move_id.name),
-            "account_id": item.account_id.id,
-            "partner_id": item.partner_id.id,
-            "currency_id": item.currency_id.id,
-            "date_maturity": item.date_maturity,
-            "amount_currency": -part.amount_currency,
-            "balance": -part.balance,
-            "tax_ids": [Command.clear()],
-            "tax_tag_ids": [Command.clear()],
-            # Core would put the distribution of the loss on the receivable as well,
-            # where it would take it back.
-            "analytic_distribution": False,
-            "collections_writeoff_line_id": item.id,
-        }
+    def _prepare_item_line_vals(self, part, name):
+        # EXTENDS collections.composition: posting matches the line with its item
+        vals = super()._prepare_item_line_vals(part, name)
+        return {**vals, "collections_writeoff_line_id": part.item.id}
 
     @api.model
     def _get_names(self, items):
         """Return the documents of items as a text, the first ten of many."""
-        names = list(dict.fromkeys(items[:10].mapped("move_id.display_name")))
-        if len(items) > 10:
-            names.append(self.env._("and %(count)s more", count=len(items) - 10))
-        return ", ".join(names)
+        return self._join_names(items.mapped("move_id.display_name"))

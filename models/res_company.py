@@ -116,16 +116,17 @@ class ResCompany(models.Model):
         Posting = self.env["collections.posting"]
         for company in self:
             journal = company.collections_settlement_journal_id
-            problem = journal and Posting._find_journal_problem(journal, company)
+            Posting._check_journal(journal, company)
             if company.collections_partial_cash_discount and not (
                 journal and company.account_journal_early_pay_discount_loss_account_id
             ):
-                problem = self.env._(
-                    "Cash discounts on partial payments need a settlement journal, and "
-                    "the cash discount loss account in the settings of Invoicing."
+                raise ValidationError(
+                    self.env._(
+                        "Cash discounts on partial payments need a settlement journal, "
+                        "and the cash discount loss account in the settings of "
+                        "Invoicing."
+                    )
                 )
-            if problem:
-                raise ValidationError(problem)
 
     @api.constrains(
         "collections_writeoff_journal_id", "collections_writeoff_account_id"
@@ -133,10 +134,7 @@ class ResCompany(models.Model):
     def _check_collections_posting(self):
         Posting = self.env["collections.posting"]
         for company in self:
-            journal = company.collections_writeoff_journal_id
-            problem = journal and Posting._find_journal_problem(journal, company)
-            if problem:
-                raise ValidationError(problem)
+            Posting._check_journal(company.collections_writeoff_journal_id, company)
             Posting._check_account(company.collections_writeoff_account_id, company)
 
     def write(self, vals):

@@ -3,10 +3,9 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .collections_posting import LEDGER_ACCOUNT_DOMAIN
+from .collections_posting import LEDGER_ACCOUNT_DOMAIN, MANAGER
 
 AGENT = "credit_collections.group_collections_agent"
-MANAGER = "credit_collections.group_collections_manager"
 
 
 class ResPartner(models.Model):

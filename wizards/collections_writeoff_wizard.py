@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
@@ -223,7 +224,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
                 vals["collections_writeoff_tax_amount"] for vals in vals_list
             )
             wizard.preview_data = json.dumps(wizard._get_preview(vals_list))
-            has_tax = any(Writeoff._has_tax(vals) for vals in vals_list)
+            has_tax = Writeoff._has_tax(Writeoff._get_lines_vals(vals_list))
             where = (company, wizard.journal_id, wizard.date, has_tax)
             if wizard.date:
                 wizard.lock_message = Writeoff._find_lock_problem(*where)
@@ -238,12 +239,8 @@ class CollectionsWriteoffWizard(models.TransientModel):
         :raise UserError: when an item stands there twice
         """
         self.ensure_one()
-        items = [line.move_line_id for line in self.line_ids]
-        twice = (
-            {item for item in items if items.count(item) > 1}
-            if (len(set(items)) < len(items))
-            else ()
-        )
+        counts = Counter(line.move_line_id for line in self.line_ids)
+        twice = [item for item, count in counts.items() if count > 1]
         if twice:
             raise UserError(
                 self.env._(
@@ -261,19 +258,17 @@ class CollectionsWriteoffWizard(models.TransientModel):
                 "The entries are left in draft. The items are closed when somebody "
                 "posts them."
             )
-        partners = self.env["collections.writeoff"]._get_partners_to_review(parts)
+        Writeoff = self.env["collections.writeoff"]
+        partners = Writeoff._get_partners_to_review(parts)
         if not partners:
             return False
-        names = partners[:10].mapped("name")
-        if len(partners) > 10:
-            names.append(self.env._("and %(count)s more", count=len(partners) - 10))
         return self.env._(
             "From %(limit)s on, the write-off of a customer stays in draft for a "
             "second person: %(customers)s.",
             limit=company.currency_id.format(
                 company.collections_writeoff_review_amount
             ),
-            customers=", ".join(names),
+            customers=Writeoff._join_names(partners.mapped("name")),
         )
 
     # === PREVIEW === #
@@ -286,11 +281,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
         :param list vals_list: values of `account.move`
         :rtype: dict
         """
-        lines = [
-            (position, vals, line)
-            for position, vals in enumerate(vals_list)
-            for _command, _id, line in vals["line_ids"]
-        ]
+        lines = self.env["collections.writeoff"]._get_lines_vals(vals_list)
         if len(vals_list) > PREVIEW_ENTRIES or len(lines) > PREVIEW_LINES:
             groups = [self._get_preview_by_account(vals_list, lines)]
         else:
@@ -339,7 +330,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
 
     def _get_preview_by_account(self, vals_list, lines):
         totals = {}
-        for _position, _vals, line in lines:
+        for line in lines:
             key = (line["account_id"], line["currency_id"], line["balance"] < 0)
             total = totals.setdefault(
                 key,
@@ -355,7 +346,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
             total["count"] += 1
         return {
             "group_name": self.env._(
-                "%(count)s entries, one for each customer, in sum:",
+                "%(count)s entries in sum:",
                 count=len(vals_list),
             ),
             "items_vals": [
