@@ -115,6 +115,16 @@ CREDIT_NOTES = [
     ("kestrel", -4, "open", "Late delivery, agreed rebate"),
 ]
 
+# Customer, payment term, days before today, amount, payments: days after the invoice,
+# amount, whether they are matched
+DISCOUNT_SALES = [
+    ("copper_kettle", "small", 7, 1000.00, [(7, 297.00, False)]),
+    ("ferris", "small", 40, 2400.00, [(9, 990.00, True), (26, 1400.00, True)]),
+    ("lakeside", "two_periods", 3, 1800.00, [(3, 490.00, True)]),
+    ("big_sky", "two_periods", 60, 900.00, [(4, 441.00, True), (12, 445.50, True)]),
+    ("prairie_wind", "two_periods", 33, 3200.00, []),
+]
+
 # Payer (customer or one of his contacts), days before today, amount, memo of the bank
 UNAPPLIED_PAYMENTS = [
     ("brightwater_accounting", 12, 2480.00, "Sent by D. Whitfield, no invoice number"),
@@ -216,6 +226,7 @@ class DemoBooks:
         if not self.bank_journal or self._has_invoices():
             return False
         self._set_currency_rates()
+        self._set_discount_parameters()
         self._post_invoices()
         self._post_credit_notes()
         self.discount_dates = self._get_discount_dates()
@@ -223,6 +234,7 @@ class DemoBooks:
         self._post_unapplied_payments()
         self._pay_with_discount()
         self._pay_short()
+        self._sell_with_discounts()
         self._set_statuses()
         self._set_writeoff_parameters()
         self._write_off()
@@ -508,6 +520,63 @@ class DemoBooks:
             )
             payment.action_post()
             (line + self._get_open_lines(payment.move_id)).reconcile()
+
+    # === CASH DISCOUNTS === #
+
+    def _set_discount_parameters(self):
+        journal = self.env["account.journal"].create(
+            {
+                "name": "Settlements",
+                "code": "SETL",
+                "type": "general",
+                "sequence": 101,  # nobody's first miscellaneous journal
+                "company_id": self.company.id,
+            }
+        )
+        self.company.collections_settlement_journal_id = journal
+        if self.company.account_journal_early_pay_discount_loss_account_id:
+            self.company.collections_partial_cash_discount = True
+
+    def _sell_with_discounts(self):
+        """Post invoices that a part was paid of, and a payment to be matched."""
+        for name, term, days_ago, amount, paid in DISCOUNT_SALES:
+            partner = self.customers[name]
+            date = self._get_day(days_ago)
+            invoice = self.env["account.move"].create(
+                {
+                    "move_type": "out_invoice",
+                    "partner_id": partner.id,
+                    "invoice_date": date,
+                    "invoice_payment_term_id": self.env.ref(
+                        f"{MODULE}.account_payment_term_discount_{term}"
+                    ).id,
+                    "currency_id": self.company.currency_id.id,
+                    "invoice_line_ids": [
+                        Command.create(
+                            {
+                                "name": "Furniture on request",
+                                "price_unit": amount,
+                                "tax_ids": [Command.clear()],
+                            }
+                        )
+                    ],
+                }
+            )
+            invoice.action_post()
+            for days, part, is_matched in paid:
+                payment = self.env["account.payment"].create(
+                    self._prepare_payment_vals(
+                        partner,
+                        date + timedelta(days=days),
+                        part,
+                        invoice.currency_id,
+                        invoice.name,
+                    )
+                )
+                payment.action_post()
+                if is_matched:
+                    lines = self._get_open_lines(invoice | payment.move_id)
+                    lines.reconcile()
 
     # === WRITE-OFFS === #
 

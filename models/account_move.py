@@ -509,7 +509,9 @@ class AccountMove(models.Model):
         # whoever posts them, and items open again when reversals are
         entries = self.filtered("collections_writeoff_reason_id")
         if not entries:
-            return super()._post(soft)
+            posted = super()._post(soft)
+            posted._create_cash_discount_offers()
+            return posted
         today = fields.Date.context_today(self)
         due = entries.filtered(lambda move: not soft or move.date <= today)
         due._check_writeoffs_before_post()
@@ -519,6 +521,7 @@ class AccountMove(models.Model):
         posted = super()._post(soft)
         (posted & entries)._update_writeoff_amounts()
         (posted & entries)._sync_writeoff_matching()
+        posted._create_cash_discount_offers()
         return posted
 
     def button_draft(self):
@@ -542,12 +545,16 @@ class AccountMove(models.Model):
             )
         (self - entries)._check_not_written_off()
         entries._unmatch_writeoffs()
+        self.line_ids.cash_discount_offer_ids.sudo().unlink()  # made again when posted
         result = super().button_draft()
         entries._sync_writeoff_matching()
         return result
 
     def _reverse_moves(self, default_values_list=None, cancel=False):
         # EXTENDS account: reversals count against the write-offs of their reason
+        if cancel:
+            # What is taken off its items here is reversed already.
+            self = self.with_context(collections_reversing=True)
         entries = self.filtered("collections_writeoff_reason_id")
         if cancel:
             (self - entries)._check_not_written_off()

@@ -14,6 +14,13 @@ COLLECTIONS_STATUSES = [
 ]
 
 
+LIMITS_KEY = "collections_settlement_limits"
+
+
+class Limits(dict):
+    """How much of two lines may be matched, by the ids of the item and the credit."""
+
+
 class AccountMoveLine(models.Model):
     _inherit = "account.move.line"
 
@@ -42,6 +49,29 @@ class AccountMoveLine(models.Model):
         copy=False,
         help="Whether payments of this item earn its cash discount: by the discount "
         "date and the parameters of the company, always, or never.",
+    )
+    cash_discount_offer_ids = fields.One2many(
+        comodel_name="collections.cash.discount.offer",
+        inverse_name="move_line_id",
+        string="Cash Discounts Offered",
+        copy=False,
+    )
+    cash_discount_date = fields.Date(
+        compute="_compute_cash_discount",
+        help="The last day of the discount period in force, or of the last one.",
+    )
+    cash_discount_amount = fields.Monetary(
+        compute="_compute_cash_discount",
+        help="What the discount period in force gives on what is open.",
+    )
+    cash_discount_taken = fields.Monetary(
+        compute="_compute_cash_discount",
+        help="What was deducted by payments so far.",
+    )
+    cash_discount_available = fields.Monetary(
+        compute="_compute_cash_discount",
+        help="What may be deducted when all that is open is paid, by the parameters "
+        "of the company and the choice made for the item.",
     )
     collections_writeoff_line_id = fields.Many2one(
         comodel_name="account.move.line",
@@ -119,6 +149,24 @@ class AccountMoveLine(models.Model):
             line.collections_days_overdue = (
                 (on_date - due_date).days if is_overdue else 0
             )
+
+    @api.depends(
+        "amount_residual_currency",
+        "cash_discount_offer_ids",
+        "discount_date",
+        "matched_credit_ids.cash_discount_amount_currency",
+        "matched_debit_ids.cash_discount_amount_currency",
+        "use_cash_discount",
+    )
+    @api.depends_context("collections_date")
+    def _compute_cash_discount(self):
+        CashDiscount = self.env["collections.cash.discount"]
+        date = CashDiscount._parse_date(self.env.context.get("collections_date"))
+        for line, quote in CashDiscount._get_quotes(self, date).items():
+            line.cash_discount_date = quote["date"]
+            line.cash_discount_amount = quote["amount"]
+            line.cash_discount_taken = quote["taken"]
+            line.cash_discount_available = quote["available"]
 
     def _get_collections_open_amounts(self, date):
         """Return what was open of the items at the end of a day.
@@ -213,6 +261,10 @@ class AccountMoveLine(models.Model):
             )
 
     # === ACTION METHODS === #
+
+    def action_open_settlement(self):
+        """Open the wizard that matches the items with others of the customer."""
+        return self.env["collections.settlement.wizard"]._open(self)
 
     def action_open_writeoff(self):
         """Open the wizard that writes off the items."""
@@ -329,29 +381,58 @@ class AccountMoveLine(models.Model):
                 line.write({**vals, "collections_promise_amount": share})
                 left = currency.round(left - share)
 
+    @api.model
     def _reconcile_plan(self, reconciliation_plan):
         # EXTENDS account: every way to match lines comes through here
-        CashDiscount = self.env["collections.cash.discount"]
-        allocations = CashDiscount._get_allocations(reconciliation_plan)
-        if not allocations:
+        Settlement = self.env["collections.settlement"]
+        allocations = Settlement._get_allocations(reconciliation_plan)
+        only_these = Settlement._get_choices().only_these
+        if not allocations and not only_these:
             return super()._reconcile_plan(reconciliation_plan)
-        lines = CashDiscount._book(allocations)
-        pairs = []
-        for allocation, line in zip(allocations, lines, strict=True):
-            pairs += [
-                allocation.item | line,
-                allocation.item | allocation.payment_line,
-            ]
-        result = super()._reconcile_plan([*pairs, *reconciliation_plan])
-        CashDiscount._note(allocations, lines)
+        moves = Settlement._book(allocations)
+        plan = Settlement._get_plan(allocations, moves)
+        lines = self.with_context(
+            **{LIMITS_KEY: Limits(Settlement._get_limits(allocations))}
+        )
+        result = super(AccountMoveLine, lines)._reconcile_plan(
+            plan if only_these else [*plan, *reconciliation_plan]
+        )
+        Settlement._note(allocations, moves)
         return result
 
+    @api.model
+    def _prepare_reconciliation_single_partial(
+        self, debit_values, credit_values, shadowed_aml_values=None
+    ):
+        # EXTENDS account: somebody may have decided to settle a part of two lines only
+        limits = self.env.context.get(LIMITS_KEY)
+        if not isinstance(limits, Limits):
+            limits = {}
+        debit, credit = debit_values["aml"].id, credit_values["aml"].id
+        for values, key in (
+            (debit_values, (debit, credit)),
+            (credit_values, (credit, debit)),
+        ):
+            if key in limits:
+                kept = _hold_back(values, limits[key])
+                result = super()._prepare_reconciliation_single_partial(
+                    debit_values, credit_values, shadowed_aml_values
+                )
+                for name, amount in kept.items():
+                    values[name] += amount
+                # The rest of both is not matched with one another.
+                result["debit_values"] = result["credit_values"] = None
+                return result
+        return super()._prepare_reconciliation_single_partial(
+            debit_values, credit_values, shadowed_aml_values
+        )
+
     def _get_cash_discount_taken(self):
-        """Return what was deducted of an item so far, in its currency."""
+        """Return what was deducted of an item so far, in its currency and positive."""
         self.ensure_one()
         return sum(
             partial.cash_discount_amount_currency
-            for partial in self.matched_credit_ids
+            for partial in self.matched_credit_ids | self.matched_debit_ids
             if partial.cash_discount_move_id._is_in_force()
         )
 
@@ -359,30 +440,92 @@ class AccountMoveLine(models.Model):
         """Return the cash discount of open items on a day.
 
         :param date: the day of a payment, a date or ISO text; today when empty
-        :return: for each item its `id`, the `date` until which the discount is given,
-            its `amount` on what is open, what was `taken` so far, what is `available`
-            to take and the `amount_to_settle`, all in the currency of the item
+        :return: for each item its `id`; the `date` until which the discount in force
+            is given, the last one's when all are over; the `amount` that this gives on
+            what is open; what was `taken` so far; what is `available` to take by the
+            parameters and the choice made for the item; and the `amount_to_settle`
+            that closes it; amounts in the currency of the item
         :rtype: list[dict]
         """
         self.check_access("read")
         CashDiscount = self.env["collections.cash.discount"]
-        date = CashDiscount._parse_date(date)
-        result = []
-        for item in self:
-            terms = CashDiscount._get_terms(item)
-            residual = item.amount_residual_currency
-            available = CashDiscount._get_available(item, residual, terms, date)
-            result.append(
+        quotes = CashDiscount._get_quotes(self, CashDiscount._parse_date(date))
+        return [
+            {**quote, "id": item.id, "date": fields.Date.to_string(quote["date"])}
+            for item, quote in quotes.items()
+        ]
+
+    def _prepare_cash_discount_offers(self):
+        """Return the values of what an item is promised by its payment term.
+
+        :return: values of `collections.cash.discount.offer`, one for each period
+        :rtype: list[dict]
+        """
+        self.ensure_one()
+        move = self.move_id
+        term = move.invoice_payment_term_id
+        total = self.amount_currency
+        sign = -1 if total < 0 else 1
+        terms = term._get_cash_discount_terms(
+            move.invoice_date or move.date,
+            self.currency_id,
+            total,
+            sign * move.amount_untaxed,
+            move.invoice_cash_rounding_id,
+        )
+        rate = abs(self.balance / total) if total else 0.0
+        vals_list = []
+        for position, (date, percentage, to_pay) in enumerate(terms):
+            if not position:
+                # What core has worked out is what stands on the invoice.
+                date, to_pay = self.discount_date, self.discount_amount_currency
+            discount = self.currency_id.round(total - to_pay)
+            vals_list.append(
                 {
-                    "id": item.id,
-                    "date": fields.Date.to_string(item.discount_date) or False,
-                    "amount": available,
-                    "taken": terms.taken,
-                    "available": available,
-                    "amount_to_settle": item.currency_id.round(residual - available),
+                    "move_line_id": self.id,
+                    "company_id": self.company_id.id,
+                    "currency_id": self.currency_id.id,
+                    "date": date,
+                    "percentage": percentage,
+                    "computation": term.early_pay_discount_computation,
+                    "amount_currency": discount,
+                    "balance": self.company_currency_id.round(discount * rate),
                 }
             )
-        return result
+        return vals_list
+
+    def _get_installments_data(
+        self, payment_currency=None, payment_date=None, next_payment_date=None
+    ):
+        # EXTENDS account: what is left of the discount, not that of the whole invoice
+        installments = super()._get_installments_data(
+            payment_currency, payment_date, next_payment_date
+        )
+        CashDiscount = self.env["collections.cash.discount"]
+        date = payment_date or fields.Date.context_today(self)
+        for installment in installments:
+            line = installment["line"]
+            if installment["type"] != "early_payment_discount" or (
+                not CashDiscount._replaces_core(line)
+            ):
+                continue
+            discount = CashDiscount._get_quote(line, date)["available"]
+            rate = line.amount_residual / line.amount_residual_currency
+            discount_balance = line.company_currency_id.round(discount * rate)
+            to_pay = line.currency_id.round(line.amount_residual_currency - discount)
+            balance = line.company_currency_id.round(
+                line.amount_residual - discount_balance
+            )
+            sign = -line.move_id.direction_sign
+            installment.update(
+                amount_residual_currency=to_pay,
+                amount_residual=balance,
+                amount_residual_currency_unsigned=sign * to_pay,
+                amount_residual_unsigned=sign * balance,
+                discount_amount_currency=discount,
+                discount_amount=discount_balance,
+            )
+        return installments
 
     def _get_opposite_key(self, sign=1):
         """Return what a line and the line that takes it back have in common.
@@ -446,3 +589,26 @@ def _is_part(part, whole, currency):
         return True
     same_sign = (part < 0) == (whole < 0)
     return same_sign and currency.compare_amounts(abs(part), abs(whole)) <= 0
+
+
+def _hold_back(values, amount_currency):
+    """Leave a part of a line to be matched.
+
+    :param dict values: a line and its residuals, see core's reconciliation; changed
+    :param float amount_currency: the part, in the currency of the line and positive
+    :return: what was taken off the residuals
+    :rtype: dict
+    """
+    line = values["aml"]
+    residual_currency = values["amount_residual_currency"]
+    residual = values["amount_residual"]
+    share = min(abs(amount_currency / residual_currency), 1) if residual_currency else 1
+    kept = {
+        "amount_residual_currency": line.currency_id.round(
+            residual_currency * (1 - share)
+        ),
+        "amount_residual": line.company_currency_id.round(residual * (1 - share)),
+    }
+    for name, amount in kept.items():
+        values[name] -= amount
+    return kept

@@ -25,7 +25,27 @@ class AccountPartialReconcile(models.Model):
 
     def unlink(self):
         # EXTENDS account: a discount goes with the payment that earned it
-        moves = self.cash_discount_move_id
+        moves = self.cash_discount_move_id | self._get_unmatched_cash_discounts()
         result = super().unlink()
         moves.exists()._take_cash_discounts_back()
         return result
+
+    def _get_unmatched_cash_discounts(self):
+        """Return the entries of discounts that these matches hold on their items.
+
+        Taken off its item, a discount would stay behind as a credit of the customer.
+        """
+        if self.env.context.get("collections_reversing"):
+            return self.env["account.move"]
+        entries = (self.debit_move_id | self.credit_move_id).move_id.filtered(
+            lambda move: (
+                move.move_type == "entry"
+                and not move.origin_payment_id
+                and not move.statement_line_id
+            )
+        )
+        if not entries:
+            return entries
+        return self.search(
+            [("cash_discount_move_id", "in", entries.ids)]
+        ).cash_discount_move_id

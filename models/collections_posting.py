@@ -200,15 +200,13 @@ class CollectionsPosting(models.AbstractModel):
         :param list vals_list: values of `account.move`
         :return: the entries in draft, in the environment of the caller
         """
-        context = clean_context(self.env.context)
-        moves = (
-            self.env["account.move"]
-            .with_context(
-                **context, skip_invoice_sync=True, collections_writeoff=WRITEOFF_TOKEN
-            )
-            .create(vals_list)
-        )
-        return moves.with_env(self.env)
+        context = {
+            **clean_context(self.env.context),
+            "skip_invoice_sync": True,
+            "collections_writeoff": WRITEOFF_TOKEN,
+        }
+        Move = self.env["account.move"].with_env(self.env(context=context))
+        return Move.create(vals_list).with_env(self.env)
 
     @api.model
     def _check_writes_off(self):

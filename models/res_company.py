@@ -43,6 +43,45 @@ class ResCompany(models.Model):
         "payment discount, booked as an entry of its own. When off, Odoo gives the "
         "discount to the payment of the whole invoice only.",
     )
+    collections_credit_note_cash_discount = fields.Boolean(
+        string="Cash Discounts on Credit Notes",
+        help="A credit note that is paid out within its discount period is paid out "
+        "less the discount. Matched with an invoice it earns none: payments earn the "
+        "discount of what is left of the invoice.",
+    )
+    collections_cash_discount_administration = fields.Selection(
+        selection=[
+            ("unspecific", "Unspecific: the discount gets smaller"),
+            ("specific", "Specific: the discount is given in full"),
+        ],
+        string="Cash Discount Administration",
+        default="unspecific",
+        required=True,
+        help="What happens when a customer deducts less than he may. Unspecific makes "
+        "the discount smaller by what was paid too much. Specific gives all of it and "
+        "books what was paid too much up to the maximum; more stays open on the "
+        "payment.",
+    )
+    collections_max_overunderpayment = fields.Monetary(
+        string="Maximum Overpayment or Underpayment",
+        help="Up to this amount, in company currency, what was paid too much or too "
+        "little is booked and the invoice closed. 0 for none.",
+    )
+    collections_difference_account_id = fields.Many2one(
+        comodel_name="account.account",
+        string="Over- and Underpayment Account",
+        domain=LEDGER_ACCOUNT_DOMAIN,
+    )
+    collections_max_penny_difference = fields.Monetary(
+        string="Maximum Penny Difference",
+        help="Differences up to this amount, in company currency, go to an account of "
+        "their own. 0 for none.",
+    )
+    collections_penny_difference_account_id = fields.Many2one(
+        comodel_name="account.account",
+        string="Penny Difference Account",
+        domain=LEDGER_ACCOUNT_DOMAIN,
+    )
     collections_writeoff_journal_id = fields.Many2one(
         comodel_name="account.journal",
         string="Write-off Journal",
@@ -82,6 +121,11 @@ class ResCompany(models.Model):
     _check_collections_writeoff_review_amount = models.Constraint(
         "CHECK (collections_writeoff_review_amount >= 0)",
         "The amount to review write-offs from cannot be negative.",
+    )
+    _check_collections_tolerances = models.Constraint(
+        "CHECK (collections_max_overunderpayment >= 0 "
+        "AND collections_max_penny_difference >= 0)",
+        "The maximum of payment differences cannot be negative.",
     )
     _check_collections_snapshot_retention_days = models.Constraint(
         "CHECK (collections_snapshot_retention_days >= 0)",
@@ -127,6 +171,38 @@ class ResCompany(models.Model):
                         "Invoicing."
                     )
                 )
+
+    @api.constrains(
+        "collections_difference_account_id",
+        "collections_max_overunderpayment",
+        "collections_max_penny_difference",
+        "collections_penny_difference_account_id",
+        "collections_settlement_journal_id",
+    )
+    def _check_collections_differences(self):
+        Posting = self.env["collections.posting"]
+        for company in self:
+            for maximum, account in (
+                (
+                    company.collections_max_overunderpayment,
+                    company.collections_difference_account_id,
+                ),
+                (
+                    company.collections_max_penny_difference,
+                    company.collections_penny_difference_account_id,
+                ),
+            ):
+                Posting._check_account(account, company)
+                if maximum and not (
+                    account and company.collections_settlement_journal_id
+                ):
+                    raise ValidationError(
+                        self.env._(
+                            "Payment differences are booked on an account of their "
+                            "own, in the settlement journal. Set both, or the maximum "
+                            "to 0."
+                        )
+                    )
 
     @api.constrains(
         "collections_writeoff_journal_id", "collections_writeoff_account_id"

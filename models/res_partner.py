@@ -184,6 +184,10 @@ class ResPartner(models.Model):
             vals["partner_id"] = partners.id
         return vals
 
+    def action_open_settlement(self):
+        """Open the wizard that matches open items of the customers."""
+        return self.env["collections.settlement.wizard"]._open(self)
+
     def action_open_writeoff(self):
         """Open the wizard that writes off all that is open of the customers."""
         return self.env["collections.writeoff.wizard"]._open(self)

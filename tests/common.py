@@ -291,3 +291,107 @@ class WriteoffCommon(CollectionsCommon):
         """Check that books and documents are what they were before."""
         self.assertEqual(self._get_books(), books)
         self.assertEqual(self._get_states(*moves), states)
+
+
+class CashDiscountCommon(WriteoffCommon):
+    """A company that gives cash discounts on partial payments: 1 % within 14 days."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.discount_account = (
+            cls.company.account_journal_early_pay_discount_loss_account_id
+        )
+        cls.settlement_journal = cls.env["account.journal"].create(
+            {"name": "Settlements", "code": "DISC", "type": "general"}
+        )
+        cls.company.write(
+            {
+                "collections_settlement_journal_id": cls.settlement_journal.id,
+                "collections_partial_cash_discount": True,
+            }
+        )
+        cls.term = cls._create_term(1, 14)
+        cls.partner = cls._create_customer("4027")
+
+    @classmethod
+    def _create_term(cls, percentage, days, computation="included"):
+        return cls.env["account.payment.term"].create(
+            {
+                "name": f"{percentage} % {days} days",
+                "early_discount": True,
+                "discount_percentage": percentage,
+                "discount_days": days,
+                "early_pay_discount_computation": computation,
+                "line_ids": [
+                    Command.create(
+                        {"value": "percent", "value_amount": 100, "nb_days": 30}
+                    )
+                ],
+            }
+        )
+
+    @classmethod
+    def _create_invoice(cls, amount, date="2015-06-25", term=None, taxes=(), **values):
+        invoice = cls.env["account.move"].create(
+            {
+                "move_type": "out_invoice",
+                "partner_id": cls.partner.id,
+                "invoice_date": date,
+                "date": date,
+                "invoice_payment_term_id": (term or cls.term).id,
+                "invoice_line_ids": [
+                    Command.create(
+                        {
+                            "name": "Goods",
+                            "price_unit": amount,
+                            "tax_ids": [Command.set([tax.id for tax in taxes])],
+                        }
+                    )
+                ],
+                **values,
+            }
+        )
+        invoice.action_post()
+        return invoice
+
+    def _pay(self, amount, date, *invoices, **values):
+        payment = self._create_payment(self.partner, amount, date, **values)
+        self._match(payment, *invoices)
+        return payment
+
+    def _get_entries(self):
+        return self.env["account.move"].search(
+            [("journal_id", "=", self.settlement_journal.id)], order="id"
+        )
+
+    @classmethod
+    def _create_register(cls, *invoices, **values):
+        """Open core's payment wizard on invoices."""
+        return (
+            cls.env["account.payment.register"]
+            .with_context(
+                active_model="account.move",
+                active_ids=[invoice.id for invoice in invoices],
+            )
+            .create(values)
+        )
+
+    @classmethod
+    def _create_settlement(cls, records, **values):
+        return (
+            records.env["collections.settlement.wizard"]
+            .with_context(active_model=records._name, active_ids=records.ids)
+            .create(values)
+        )
+
+    @classmethod
+    def _get_line(cls, wizard, document):
+        """Return the line of the settlement wizard for a document or a payment."""
+        item = cls._get_term_lines(document)
+        return wizard.line_ids.filtered(lambda line: line.move_line_id in item)
+
+    def _get_taken(self, invoice):
+        return [
+            row["taken"] for row in self._get_term_lines(invoice).get_cash_discount()
+        ]

@@ -11,7 +11,12 @@ MODELS = [
     "collections.aging.report",
     "collections.aging.snapshot",
     "collections.aging.wizard",
+    "collections.cash.discount.offer",
+    "collections.cash.discount.period",
+    "collections.cash.discount.report",
     "collections.pool",
+    "collections.settlement.wizard",
+    "collections.settlement.wizard.line",
     "collections.team",
     "collections.writeoff.reason",
     "collections.writeoff.reversal.wizard",
@@ -19,6 +24,17 @@ MODELS = [
     "collections.writeoff.wizard",
     "collections.writeoff.wizard.line",
 ]
+
+# What stands on documents that these users work with.
+PART_OF_ACCOUNTING = {
+    "employee": ("collections.cash.discount.period",),
+    "bookkeeper": (
+        "collections.cash.discount.offer",
+        "collections.cash.discount.period",
+        "collections.cash.discount.report",
+        "collections.writeoff.reason",
+    ),
+}
 
 
 @tagged("post_install", "-at_install")
@@ -42,6 +58,7 @@ class TestAgingAccess(CollectionsCommon):
             "collections.composition",
             "collections.demo",
             "collections.posting",
+            "collections.settlement",
             "collections.writeoff",
         }
         self.assertEqual(ours - abstract, set(MODELS))
@@ -56,8 +73,8 @@ class TestAgingAccess(CollectionsCommon):
     def test_others_see_nothing(self):
         for user in (self.employee, self.accountant):
             for name in MODELS:
-                if user == self.accountant and name == "collections.writeoff.reason":
-                    continue  # it stands on the entries that they read
+                if name in PART_OF_ACCOUNTING.get(user.login, ()):
+                    continue
                 with self.subTest(user=user.login, model=name):
                     Model = self.env[name].with_user(user)
                     with self.assertRaises(AccessError):

@@ -1,88 +1,13 @@
 import random
 
-from odoo import Command
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
-from .common import WriteoffCommon
+from .common import CashDiscountCommon
 
 
 @tagged("post_install", "-at_install")
-class TestCashDiscount(WriteoffCommon):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.discount_account = (
-            cls.company.account_journal_early_pay_discount_loss_account_id
-        )
-        cls.settlement_journal = cls.env["account.journal"].create(
-            {"name": "Settlements", "code": "DISC", "type": "general"}
-        )
-        cls.company.write(
-            {
-                "collections_settlement_journal_id": cls.settlement_journal.id,
-                "collections_partial_cash_discount": True,
-            }
-        )
-        cls.term = cls._create_term(1, 14)
-        cls.partner = cls._create_customer("4027")
-
-    @classmethod
-    def _create_term(cls, percentage, days, computation="included"):
-        return cls.env["account.payment.term"].create(
-            {
-                "name": f"{percentage} % {days} days",
-                "early_discount": True,
-                "discount_percentage": percentage,
-                "discount_days": days,
-                "early_pay_discount_computation": computation,
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": 100, "nb_days": 30}
-                    )
-                ],
-            }
-        )
-
-    @classmethod
-    def _create_invoice(cls, amount, date="2015-06-25", term=None, taxes=(), **values):
-        invoice = cls.env["account.move"].create(
-            {
-                "move_type": "out_invoice",
-                "partner_id": cls.partner.id,
-                "invoice_date": date,
-                "date": date,
-                "invoice_payment_term_id": (term or cls.term).id,
-                "invoice_line_ids": [
-                    Command.create(
-                        {
-                            "name": "Goods",
-                            "price_unit": amount,
-                            "tax_ids": [Command.set([tax.id for tax in taxes])],
-                        }
-                    )
-                ],
-                **values,
-            }
-        )
-        invoice.action_post()
-        return invoice
-
-    def _pay(self, amount, date, *invoices, **values):
-        payment = self._create_payment(self.partner, amount, date, **values)
-        self._match(payment, *invoices)
-        return payment
-
-    def _get_entries(self):
-        return self.env["account.move"].search(
-            [("journal_id", "=", self.settlement_journal.id)], order="id"
-        )
-
-    def _get_taken(self, invoice):
-        return [
-            row["taken"] for row in self._get_term_lines(invoice).get_cash_discount()
-        ]
-
+class TestCashDiscount(CashDiscountCommon):
     def test_part_in_time_and_the_rest_late(self):
         """CD-01"""
         invoice = self._create_invoice(1000)
@@ -242,17 +167,20 @@ class TestCashDiscount(WriteoffCommon):
         self.assertEqual(self._get_taken(invoice), [9.0])
 
     def test_discount_of_core_in_the_payment(self):
-        """The register-payment wizard has booked it already."""
-        invoice = self._create_invoice(1000)
-        wizard = (
-            self.env["account.payment.register"]
-            .with_context(active_model="account.move", active_ids=invoice.ids)
-            .create({"payment_date": "2015-07-02"})
-        )
-        self.assertEqual(wizard.amount, 990.0)
-        wizard.action_create_payments()
-        self.assertEqual(invoice.payment_state, "paid")
-        self.assertFalse(self._get_entries())
+        """The payment was registered before the parameter was set."""
+        for administration in ("unspecific", "specific"):
+            self.company.collections_cash_discount_administration = administration
+            self.company.collections_partial_cash_discount = False
+            invoice = self._create_invoice(1000)
+            wizard = self._create_register(invoice, payment_date="2015-07-02")
+            self.assertEqual(wizard.amount, 990.0)
+            payment = wizard._create_payments()
+            self.assertIn(self.discount_account, payment.move_id.line_ids.account_id)
+            self.company.collections_partial_cash_discount = True
+            self._get_term_lines(invoice).remove_move_reconcile()
+            self._match(invoice, payment)
+            self.assertEqual(invoice.payment_state, "paid")
+            self.assertFalse(self._get_entries())
 
     def test_outstanding_credit_and_statement_line(self):
         invoice = self._create_invoice(1000)

@@ -1,0 +1,618 @@
+from typing import Any, NamedTuple
+
+from odoo import Command, api, models
+
+from ..tools import cash_discount
+from .collections_composition import ItemPart, LedgerKey
+
+
+class Credit(NamedTuple):
+    """Money, or another credit, to put on items."""
+
+    line: Any  # account.move.line, or None for a payment that is only planned
+    amount: float  # in its currency, positive
+    currency: Any  # res.currency
+    company: Any  # res.company
+    date: Any
+    earns: bool = True  # whether it is a payment that earns discounts
+    is_limited: bool = False  # whether somebody decided how much of it is used
+
+
+class Allocation(NamedTuple):
+    """What one credit pays of one item. All amounts are positive."""
+
+    item: Any  # account.move.line
+    credit: Credit
+    amount: float  # in the currency of the item
+    used: float  # of the credit, in its currency
+    discount: float = 0.0  # in the currency of the item
+    shortage: float = 0.0  # paid too little and booked, in the currency of the item
+    excess: float = 0.0  # paid too much and booked, in the currency of the credit
+    is_limited: bool = False  # whether somebody decided on the amount
+
+    @property
+    def books(self):
+        return bool(self.discount or self.shortage or self.excess)
+
+
+class OpenItems:
+    """What is left of items while credits are put on them one after another."""
+
+    def __init__(self, items, sign, histories, choices):
+        self.items = items
+        self.sign = sign  # 1 for invoices, -1 for credit notes that are paid out
+        self.residuals = {item: sign * item.amount_residual_currency for item in items}
+        self.histories = histories
+        self.limits = {
+            item: choices.amounts[item.id]
+            for item in items
+            if item.id in choices.amounts
+        }
+        self.by_hand = dict(choices.discounts)
+
+    def settle(self, item, amount, discount, shortage, earns):
+        """Make less what is open, so that the next credit finds the rest."""
+        currency = item.currency_id
+        settled = amount + discount + shortage
+        self.residuals[item] = currency.round(self.residuals[item] - settled)
+        if item in self.limits:
+            self.limits[item] = currency.round(self.limits[item] - amount)
+        if earns:
+            taken, shares = self.histories[item]
+            self.histories[item] = (taken + discount, shares + 1)
+
+
+class CollectionsSettlement(models.AbstractModel):
+    """Who pays what: payments put on items with the discounts that they earn.
+
+    The discount is an entry of its own, matched with the item when the payment is, and
+    taken back when the match is undone.
+    """
+
+    _name = "collections.settlement"
+    _inherit = "collections.cash.discount"
+    _description = "Settlement"
+
+    # === WHO PAYS WHAT === #
+
+    @api.model
+    def _get_allocations(self, plan):
+        """Return what is booked besides when lines are matched.
+
+        :param list plan: see `account.move.line._reconcile_plan`
+        :return: list of `Allocation`; with choices that allow nothing else, all of
+            them, otherwise those with a discount or a difference
+        """
+        context = self.env.context
+        if context.get("move_reverse_cancel") or context.get("no_exchange_difference"):
+            return []
+        only_these = self._get_choices().only_these
+        allocations = []
+        done = self.env["account.move.line"]
+        for lines in self._flatten(plan):
+            lines = lines - done
+            if only_these or any(self._is_concerned(line) for line in lines):
+                allocations += self._allocate(lines)
+                done |= lines
+        if only_these:
+            return allocations
+        return [allocation for allocation in allocations if allocation.books]
+
+    @api.model
+    def _flatten(self, plan):
+        """Yield the recordsets of a reconciliation plan, those of inner plans first."""
+        for node in plan:
+            if isinstance(node, list | tuple):
+                yield from self._flatten(node)
+            else:
+                yield node
+
+    @api.model
+    def _is_concerned(self, item):
+        """Tell whether matching an item can book a discount or a difference."""
+        return self._is_wanted(item) or self._has_tolerance(item)
+
+    @api.model
+    def _has_tolerance(self, item):
+        """Tell whether small differences of an item are booked."""
+        company = item.company_id
+        return bool(
+            (
+                company.collections_max_overunderpayment
+                or company.collections_max_penny_difference
+            )
+            and item.account_type == "asset_receivable"
+            and item.move_id.is_sale_document(True)
+        )
+
+    @api.model
+    def _allocate(self, lines):
+        """Spread credits over items: the oldest first, the better discount first.
+
+        What other credits close earns nothing.
+
+        :param lines: `account.move.line` that are matched with one another
+        :return: list of `Allocation`
+        """
+        choices = self._get_choices()
+        lines = lines.filtered(
+            lambda line: line.parent_state == "posted" and not line.reconciled
+        )
+        sign = self._get_sign(lines)
+        items = lines.filtered(lambda line: sign * line.amount_residual_currency > 0)
+        credits = [
+            self._get_credit(line, sign)
+            for line in lines - items
+            if sign * line.amount_residual_currency < 0
+        ]
+        if not any(credit.earns for credit in credits) and not choices.only_these:
+            return []
+        if not choices.only_these and len(items.account_id | lines.account_id) > 1:
+            return []
+        # What other credits close is not left for payments.
+        credits.sort(key=lambda credit: (credit.earns, credit.date, credit.line.id))
+        return self._allocate_credits(items, sign, credits)
+
+    @api.model
+    def _get_sign(self, lines):
+        """Return 1 when invoices are paid, -1 when credit notes are paid out."""
+        for sign in (1, -1):
+            is_item = any(
+                sign * line.amount_residual_currency > 0 and self._is_concerned(line)
+                for line in lines
+            )
+            is_paid = any(
+                sign * line.amount_residual_currency < 0 and self._is_payment(line)
+                for line in lines
+            )
+            if is_item and is_paid:
+                return sign
+        return 1
+
+    @api.model
+    def _get_credit(self, line, sign):
+        """Return a line as a `Credit`."""
+        choices = self._get_choices()
+        amount = -sign * line.amount_residual_currency
+        earns = self._is_payment(line) and (
+            choices.has_own_discount or not self._has_own_discount(line)
+        )
+        limit = choices.amounts.get(line.id)
+        return Credit(
+            line,
+            amount if limit is None else min(amount, limit),
+            line.currency_id,
+            line.company_id,
+            line.date,
+            earns,
+            is_limited=limit is not None and limit < amount,
+        )
+
+    @api.model
+    def _allocate_credits(self, items, sign, credits):
+        """Put credits on items one after another.
+
+        :param items: the open `account.move.line`
+        :param int sign: see `OpenItems`
+        :param list credits: the `Credit` in order
+        :return: list of `Allocation`
+        """
+        histories = {item: self._get_history(item) for item in items}
+        items = items.sorted(self._get_order)
+        left = OpenItems(items, sign, histories, self._get_choices())
+        allocations = []
+        for credit in credits:
+            allocations += self._allocate_credit(credit, left)
+        return allocations
+
+    @api.model
+    def _get_order(self, item):
+        rate = 0.0
+        if item.discount_date and item.amount_currency:
+            tier = self._get_tiers(item)[0]
+            rate = tier.discount / abs(item.amount_currency)
+        return (
+            item.move_id.invoice_date or item.date,
+            -rate,
+            item.date_maturity or item.date,
+            item.id,
+        )
+
+    @api.model
+    def _allocate_credit(self, credit, left):
+        """Return what one credit pays and deducts of items.
+
+        :param Credit credit: what is put on the items
+        :param OpenItems left: what is open of them; made less here
+        :return: list of `Allocation`
+        """
+        only_these = self._get_choices().only_these
+        allocations = []
+        money_left = credit.amount
+        for item in left.items:
+            residual = left.residuals[item]
+            if residual <= 0 or money_left <= 0:
+                continue
+            # Core matches within a currency first, and by itself.
+            if not (credit.earns or only_these) and item.currency_id != credit.currency:
+                continue
+            money = self._convert(credit, money_left, credit.currency, item.currency_id)
+            money = min(money, left.limits.get(item, money))
+            discount, shortage = self._get_deduction(item, credit, money, left)
+            amount = min(money, item.currency_id.round(residual - discount - shortage))
+            if amount <= 0:
+                continue
+            used = self._convert(credit, amount, item.currency_id, credit.currency)
+            money_left = credit.currency.round(money_left - used)
+            left.settle(item, amount, discount, shortage, credit.earns)
+            allocations.append(
+                Allocation(
+                    item,
+                    credit,
+                    amount,
+                    used,
+                    discount,
+                    shortage,
+                    is_limited=credit.is_limited or item in left.limits,
+                )
+            )
+        return self._handle_excess(allocations, credit, money_left, left)
+
+    @api.model
+    def _get_deduction(self, item, credit, money, left):
+        """Return the discount and the booked shortage of one item.
+
+        :param item: the `account.move.line`
+        :param Credit credit: what it is paid with
+        :param float money: what is there for this item, in its currency
+        :param OpenItems left: what is open
+        :rtype: tuple[float, float]
+        """
+        residual = left.residuals[item]
+        if not credit.earns:
+            return 0.0, 0.0
+        if item.id in left.by_hand:
+            # All of it goes with the first payment of the item.
+            return min(left.by_hand.pop(item.id), residual), 0.0
+        if money <= 0:
+            return 0.0, 0.0
+        rounding = item.currency_id.rounding
+        discount = available = 0.0
+        date = self._get_choices().date or credit.date
+        tier = self._get_tier(item, date) if self._is_wanted(item) else None
+        if tier:
+            terms = self._get_terms(item, tier, *left.histories[item])
+            available = cash_discount.get_available(terms, residual, rounding)
+            discount = cash_discount.get_share(
+                terms, available, residual, money, rounding
+            )
+        shortage = item.currency_id.round(residual - available - money)
+        if (
+            shortage > 0
+            and item not in left.limits
+            and self._has_tolerance(item)
+            and self._get_difference_account(
+                item.company_id,
+                self._to_company(credit, shortage, item.currency_id),
+            )
+        ):
+            return available, shortage
+        return discount, 0.0
+
+    @api.model
+    def _handle_excess(self, allocations, credit, excess, left):
+        """Decide about what was paid too much.
+
+        It makes discounts smaller, the last one first, unless the company gives them
+        in full; a rest within the tolerances is booked; more stays on the payment.
+
+        :param list allocations: the `Allocation` of the credit
+        :param float excess: what is left of it, in its currency
+        :return: list of `Allocation`
+        """
+        is_too_much = excess > 0 and not any(left.residuals.values())
+        if (
+            not allocations
+            or not credit.earns
+            or not is_too_much
+            or credit.is_limited
+            or any(allocation.is_limited for allocation in allocations)
+        ):
+            return allocations
+        company = credit.company
+        if (
+            self._get_choices().shrinks
+            or company.collections_cash_discount_administration != "specific"
+        ):
+            allocations, excess = self._shrink(allocations, credit, excess)
+        last = allocations[-1]
+        if (
+            excess > 0
+            and last.item.company_id == company
+            and self._has_tolerance(last.item)
+            and self._get_difference_account(
+                company, self._to_company(credit, excess, credit.currency)
+            )
+        ):
+            allocations[-1] = last._replace(excess=excess)
+        return allocations
+
+    @api.model
+    def _shrink(self, allocations, credit, excess):
+        """Make discounts smaller by what was paid too much, the last one first.
+
+        :return: list of `Allocation`, and the excess that is left
+        """
+        shrunk = []
+        for allocation in reversed(allocations):
+            currency = allocation.item.currency_id
+            money = self._convert(credit, excess, credit.currency, currency)
+            less = currency.round(min(allocation.discount, max(money, 0.0)))
+            used = self._convert(credit, less, currency, credit.currency)
+            excess = credit.currency.round(excess - used)
+            shrunk.append(
+                allocation._replace(
+                    amount=currency.round(allocation.amount + less),
+                    used=credit.currency.round(allocation.used + used),
+                    discount=currency.round(allocation.discount - less),
+                )
+            )
+        return shrunk[::-1], excess
+
+    @api.model
+    def _get_difference_account(self, company, amount):
+        """Return the account for a small difference, or an empty recordset.
+
+        :param company: the `res.company`
+        :param float amount: the difference in company currency
+        """
+        compare = company.currency_id.compare_amounts
+        if compare(abs(amount), company.collections_max_penny_difference) <= 0:
+            return company.collections_penny_difference_account_id
+        if compare(abs(amount), company.collections_max_overunderpayment) <= 0:
+            return company.collections_difference_account_id
+        return self.env["account.account"]
+
+    @api.model
+    def _convert(self, credit, amount, source, target):
+        """Convert an amount at the rate of the day of a payment."""
+        if source == target:
+            return amount
+        return source._convert(amount, target, credit.company, credit.date)
+
+    @api.model
+    def _to_company(self, credit, amount, currency):
+        return self._convert(credit, amount, currency, credit.company.currency_id)
+
+    # === ENTRIES === #
+
+    @api.model
+    def _book(self, allocations):
+        """Book discounts and differences, one entry for each allocation with any.
+
+        :param list allocations: list of `Allocation`
+        :return: the entry of each allocation, an empty recordset where there is none
+        :rtype: list
+        """
+        booked = [allocation for allocation in allocations if allocation.books]
+        Move = self.env["account.move"]
+        if not booked:
+            return [Move] * len(allocations)
+        compositions = self._get_compositions(
+            [allocation.item for allocation in booked], separate_tax=True
+        )
+        moves = self._create_entries(
+            [self._prepare_move_vals(allocation, compositions) for allocation in booked]
+        )
+        moves._post(soft=False)
+        entries = iter(moves)
+        return [
+            next(entries) if allocation.books else Move for allocation in allocations
+        ]
+
+    @api.model
+    def _prepare_move_vals(self, allocation, compositions):
+        """Return the values of the entry of one discount and its differences.
+
+        It is dated with the payment, or on the first day from then on that is not
+        locked: a locked period never keeps a payment from being matched.
+
+        :param allocation: an `Allocation`
+        :param dict compositions: see `collections.composition._get_compositions`
+        :raise UserError: when there is no settlement journal or discount account
+        """
+        item, credit = allocation.item, allocation.credit
+        company = item.company_id
+        journal = company.collections_settlement_journal_id
+        account = company.account_journal_early_pay_discount_loss_account_id
+        if not journal or (allocation.discount and not account):
+            raise self._get_settlement_error(company)
+        text = self.env._("Cash discount %(document)s", document=item.move_id.name)
+        if not allocation.discount:
+            text = self.env._(
+                "Payment difference %(document)s", document=item.move_id.name
+            )
+        lines_vals = self._prepare_lines_vals(allocation, compositions, account, text)
+        return {
+            "move_type": "entry",
+            "journal_id": journal.id,
+            "company_id": company.id,
+            "partner_id": item.partner_id.id,
+            "fiscal_position_id": item.move_id.fiscal_position_id.filtered(
+                "foreign_vat"
+            ).id,
+            "date": self._get_first_free_date(
+                company, journal, credit.date, self._has_tax(lines_vals)
+            ),
+            "ref": text,
+            "line_ids": [Command.create(vals) for vals in lines_vals],
+        }
+
+    @api.model
+    def _get_settlement_error(self, company):
+        """Return the error for a company that cannot book discounts."""
+        return self._get_missing_error(
+            self.env._(
+                "Cash discounts of %(company)s need a settlement journal and the "
+                "cash discount account. Set the journal under Configuration > "
+                "Parameters and the account in the settings of Invoicing.",
+                company=company.name,
+            ),
+            company,
+        )
+
+    @api.model
+    def _prepare_lines_vals(self, allocation, compositions, account, text):
+        """Return the values of the lines of the entry of one allocation."""
+        item, credit = allocation.item, allocation.credit
+        sign = 1 if item.amount_residual_currency > 0 else -1
+        discount = sign * allocation.discount
+        closed = item.currency_id.round(discount + sign * allocation.shortage)
+        part = ItemPart(
+            item, discount, self._to_company(credit, discount, item.currency_id)
+        )
+        whole = ItemPart(
+            item, closed, self._to_company(credit, closed, item.currency_id)
+        )
+        lines_vals = []
+        if closed:
+            lines_vals.append(self._prepare_item_line_vals(whole, text))
+        if discount:
+            lines_vals += self._prepare_ledger_lines_vals(
+                [part],
+                self._get_discount_compositions(item, compositions),
+                account,
+                text,
+                item.partner_id,
+            )[0]
+        if allocation.shortage:
+            lines_vals.append(
+                self._prepare_difference_line_vals(
+                    item,
+                    item.currency_id.round(closed - discount),
+                    item.company_currency_id.round(whole.balance - part.balance),
+                )
+            )
+        if allocation.excess:
+            excess = -sign * allocation.excess
+            balance = self._to_company(credit, excess, credit.currency)
+            part = ItemPart(credit.line, excess, balance)
+            lines_vals += [
+                self._prepare_item_line_vals(part, text),
+                self._prepare_difference_line_vals(credit.line, excess, balance),
+            ]
+        return lines_vals
+
+    @api.model
+    def _prepare_difference_line_vals(self, line, amount_currency, balance):
+        """Return the values of the line that takes what was paid too much or little.
+
+        :param line: the item or the line of the payment that it closes
+        :param float amount_currency: in the currency of that line
+        :param float balance: in company currency
+        """
+        return {
+            "name": self.env._(
+                "Payment difference %(document)s", document=line.move_id.name
+            ),
+            "account_id": self._get_difference_account(line.company_id, balance).id,
+            "partner_id": line.partner_id.id,
+            "currency_id": line.currency_id.id,
+            "amount_currency": amount_currency,
+            "balance": balance,
+            "tax_ids": [Command.clear()],
+            "tax_tag_ids": [Command.clear()],
+        }
+
+    @api.model
+    def _get_discount_compositions(self, item, compositions):
+        """Return what the discount of an item is made of.
+
+        With a discount on the total it is a part of the whole document. In the other
+        modes the tax stays what it is.
+        """
+        move = item.move_id
+        composition = compositions.get(move)
+        if not composition:
+            return {}
+        # The term may have been changed since the invoice was posted.
+        mode = (
+            item.sudo().cash_discount_offer_ids[:1].computation  # they belong to it
+            or move.invoice_payment_term_id.early_pay_discount_computation
+            or "included"
+        )
+        if mode == "included":
+            return {move: composition}
+        weights = {}
+        for key, (amount_currency, balance) in composition["weights"].items():
+            if not key.is_tax:
+                weight = weights.setdefault(LedgerKey(analytic=key.analytic), [0, 0])
+                weight[0] += amount_currency
+                weight[1] += balance
+        return {move: {"weights": weights, "has_cash_basis": False}}
+
+    @api.model
+    def _get_plan(self, allocations, moves):
+        """Return pairs of lines in the order they have to be matched in.
+
+        :param list allocations: list of `Allocation`
+        :param list moves: the entry of each, see `_book`
+        """
+        plan = []
+        for allocation, move in zip(allocations, moves, strict=True):
+            item, line = allocation.item, allocation.credit.line
+            discount_line, excess_line = self._get_entry_lines(allocation, move)
+            if discount_line:
+                plan.append(item | discount_line)
+            plan.append(item | line)
+            if excess_line:
+                plan.append(line | excess_line)
+        return plan
+
+    @api.model
+    def _get_entry_lines(self, allocation, move):
+        """Return the lines of an entry against the item and against the payment."""
+        is_debit = allocation.item.amount_currency > 0
+        lines = move.line_ids.filtered(
+            lambda line: line.account_id == allocation.item.account_id
+        )
+        against_item = lines.filtered(
+            lambda line: (line.amount_currency < 0) == is_debit
+        )
+        return against_item, lines - against_item
+
+    @api.model
+    def _get_limits(self, allocations):
+        """Return how much of two lines may be matched where somebody decided on it.
+
+        :return: amounts in the currency of the item by the ids of item and credit
+        :rtype: dict
+        """
+        return {
+            (allocation.item.id, allocation.credit.line.id): allocation.amount
+            for allocation in allocations
+            if allocation.is_limited
+        }
+
+    @api.model
+    def _note(self, allocations, moves):
+        """Remember on the matches of items and payments which discount they earned.
+
+        :param list allocations: list of `Allocation`
+        :param list moves: the entry of each, see `_book`
+        """
+        for allocation, move in zip(allocations, moves, strict=True):
+            if not move:
+                continue
+            item, line = allocation.item, allocation.credit.line
+            partials = item.matched_credit_ids.filtered(
+                lambda partial, line=line: partial.credit_move_id == line
+            ) | item.matched_debit_ids.filtered(
+                lambda partial, line=line: partial.debit_move_id == line
+            )
+            partials[-1:].write(
+                {
+                    "cash_discount_move_id": move.id,
+                    "cash_discount_amount_currency": allocation.discount,
+                }
+            )

@@ -1,0 +1,214 @@
+from odoo import Command
+from odoo.exceptions import ValidationError
+from odoo.tests import tagged
+
+from .common import CashDiscountCommon
+
+
+@tagged("post_install", "-at_install")
+class TestCashDiscountDifferences(CashDiscountCommon):
+    """What is paid too much or too little."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.difference_account = cls._create_account("Over and under", "600777")
+        cls.penny_account = cls._create_account("Pennies", "600778")
+        cls.company.write(
+            {
+                "collections_max_overunderpayment": 5.0,
+                "collections_difference_account_id": cls.difference_account.id,
+                "collections_max_penny_difference": 0.05,
+                "collections_penny_difference_account_id": cls.penny_account.id,
+            }
+        )
+
+    def _pay_and_undo(self, invoice, amount, lines, left=0.0, taken=0.0, date=None):
+        """Pay, check entry, rest of the payment and discount, and take it back."""
+        payment = self._create_payment(self.partner, amount, date or "2015-07-02")
+        books, states = self._get_books(), self._get_states(invoice)
+        before = self._get_entries()
+        self._match(invoice, payment)
+        entry = self._get_entries() - before
+        if lines:
+            self._assert_entry(entry, lines)
+        else:
+            self.assertFalse(entry)
+        self.assertEqual(self._get_term_lines(payment).amount_residual, -left)
+        self.assertEqual(self._get_taken(invoice), [taken])
+        residual = invoice.amount_residual
+        self._get_term_lines(invoice).remove_move_reconcile()
+        self._assert_undone(books, states, [invoice])
+        payment.action_cancel()
+        return residual
+
+    def test_underpayment(self):
+        invoice = self._create_invoice(1000)
+        for amount, account, short in (
+            (989.97, self.penny_account, 0.03),
+            (985.0, self.difference_account, 5.0),
+        ):
+            residual = self._pay_and_undo(
+                invoice,
+                amount,
+                [
+                    (self.discount_account, 10.0, 0.0),
+                    (account, short, 0.0),
+                    (self.receivable, 0.0, 10.0 + short),
+                ],
+                taken=10.0,
+            )
+            self.assertEqual(residual, 0.0)
+        residual = self._pay_and_undo(
+            invoice,
+            984.99,
+            [(self.discount_account, 9.95, 0.0), (self.receivable, 0.0, 9.95)],
+            taken=9.95,
+        )
+        self.assertEqual(residual, 5.06)
+
+    def test_without_discount(self):
+        """Also when it is late, for an item without terms and with other amounts."""
+        late = self._create_invoice(1000)
+        plain = self._create_item(self.partner, 1000, "2015-07-25")
+        for invoice in (late, plain):
+            residual = self._pay_and_undo(
+                invoice,
+                997.0,
+                [(self.difference_account, 3.0, 0.0), (self.receivable, 0.0, 3.0)],
+                date="2015-08-01",
+            )
+            self.assertEqual(residual, 0.0)
+            residual = self._pay_and_undo(
+                invoice,
+                1000.02,
+                [(self.receivable, 0.02, 0.0), (self.penny_account, 0.0, 0.02)],
+                date="2015-08-01",
+            )
+            self.assertEqual(residual, 0.0)
+            residual = self._pay_and_undo(
+                invoice, 1005.01, [], left=5.01, date="2015-08-01"
+            )
+            self.assertEqual(residual, 0.0)
+
+    def test_overpayment_unspecific(self):
+        """The discount gets smaller, whatever the limit; a rest is booked."""
+        invoice = self._create_invoice(1000)
+        self._pay_and_undo(
+            invoice,
+            990.03,
+            [(self.discount_account, 9.97, 0.0), (self.receivable, 0.0, 9.97)],
+            taken=9.97,
+        )
+        self._pay_and_undo(
+            invoice,
+            1004.0,
+            [(self.receivable, 4.0, 0.0), (self.difference_account, 0.0, 4.0)],
+        )
+        self._pay_and_undo(invoice, 1200.0, [], left=200.0)
+
+    def test_overpayment_specific(self):
+        """The discount is given in full; above the limit the rest stays open."""
+        self.company.collections_cash_discount_administration = "specific"
+        invoice = self._create_invoice(1000)
+        discount = (self.discount_account, 10.0, 0.0)
+        closed = (self.receivable, 0.0, 10.0)
+        self._pay_and_undo(
+            invoice,
+            990.03,
+            [
+                discount,
+                closed,
+                (self.receivable, 0.03, 0.0),
+                (self.penny_account, 0.0, 0.03),
+            ],
+            taken=10.0,
+        )
+        self._pay_and_undo(
+            invoice,
+            995.0,
+            [
+                discount,
+                closed,
+                (self.receivable, 5.0, 0.0),
+                (self.difference_account, 0.0, 5.0),
+            ],
+            taken=10.0,
+        )
+        self._pay_and_undo(invoice, 1000.0, [discount, closed], left=10.0, taken=10.0)
+
+    def test_tax_in_the_discount_only(self):
+        tax = self.company_data["default_tax_sale"]
+        invoice = self._create_invoice(1000, taxes=[tax])
+        self._pay_and_undo(
+            invoice,
+            1138.0,
+            [
+                (self.discount_account, 10.0, 0.0),
+                (self.company_data["default_account_tax_sale"], 1.5, 0.0),
+                (self.difference_account, 0.5, 0.0),
+                (self.receivable, 0.0, 12.0),
+            ],
+            taken=11.5,
+        )
+
+    def test_foreign_currency(self):
+        """The limits are in company currency; 2.00 euro are 5.00 dollar."""
+        euro = self.setup_other_currency(
+            "EUR", rates=[("2015-01-01", 0.5), ("2015-07-01", 0.4)]
+        )
+        invoice = self._create_invoice(1000, currency_id=euro.id)
+        for amount, rest in ((988.0, 0.0), (987.99, 2.03)):
+            payment = self._pay(amount, "2015-07-02", invoice, currency_id=euro.id)
+            self.assertEqual(invoice.amount_residual, rest)
+            self._get_term_lines(payment).remove_move_reconcile()
+            payment.action_cancel()
+            self.assertEqual(invoice.amount_residual, 1000.0)
+
+    def test_several_invoices_in_one_payment(self):
+        first, second = self._create_invoice(1000), self._create_invoice(1000)
+        payment = self._pay(1978, "2015-07-02", first, second)
+        self.assertEqual((first | second).mapped("amount_residual"), [0.0, 0.0])
+        self.assertTrue(self._get_term_lines(payment).reconciled)
+        differences = self._get_entries().line_ids.filtered(
+            lambda line: line.account_id == self.difference_account
+        )
+        self.assertEqual(sum(differences.mapped("balance")), 2.0)
+        payment.action_cancel()
+        self.assertEqual((first | second).mapped("amount_residual"), [1000.0, 1000.0])
+        balance = self.env["account.move.line"]._read_group(
+            [
+                ("account_id", "=", self.difference_account.id),
+                ("parent_state", "=", "posted"),
+            ],
+            aggregates=["balance:sum"],
+        )
+        self.assertEqual(balance, [(0.0,)])
+
+    def test_installments(self):
+        """What is far from closing an item is no difference."""
+        term = self.env["account.payment.term"].create(
+            {
+                "name": "Three parts",
+                "line_ids": [
+                    Command.create(
+                        {"value": "percent", "value_amount": part, "nb_days": days}
+                    )
+                    for part, days in ((30, 30), (30, 60), (40, 90))
+                ],
+            }
+        )
+        invoice = self._create_invoice(1000, term=term)
+        payment = self._create_payment(self.partner, 598, "2015-07-02")
+        self._match(invoice, payment)
+        self.assertEqual(invoice.amount_residual, 400.0)
+        self.assertEqual(self._get_entries().amount_total, 2.0)
+
+    def test_parameters(self):
+        for vals in (
+            {"collections_difference_account_id": False},
+            {"collections_penny_difference_account_id": False},
+            {"collections_penny_difference_account_id": self.receivable.id},
+        ):
+            with self.assertRaises(ValidationError):
+                self.company.write(vals)

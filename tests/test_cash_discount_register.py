@@ -1,0 +1,263 @@
+from odoo.tests import Form, tagged
+
+from .common import CashDiscountCommon
+
+
+@tagged("post_install", "-at_install")
+class TestCashDiscountRegister(CashDiscountCommon):
+    """Discounts through core's payment wizard."""
+
+    def _register(self, amount, date, *invoices, **values):
+        wizard = self._create_register(*invoices, payment_date=date, **values)
+        wizard.amount = amount
+        return wizard._create_payments()
+
+    def test_part_in_time_and_the_rest_late(self):
+        """CD-01"""
+        invoice = self._create_invoice(1000)
+        form = Form(
+            self.env["account.payment.register"].with_context(
+                active_model="account.move", active_ids=invoice.ids
+            )
+        )
+        form.payment_date = "2015-07-02"
+        self.assertEqual(form.amount, 990.0)
+        self.assertEqual(form.cash_discount_available, 10.0)
+        self.assertEqual(form.cash_discount_to_take, 10.0)
+        self.assertEqual(form.cash_discount_taken, 0.0)
+        self.assertEqual(str(form.cash_discount_date), "2015-07-09")
+        form.amount = 297.0
+        self.assertEqual(form.cash_discount_to_take, 3.0)
+        self.assertEqual(form.payment_difference, 700.0)
+        payment = form.save()._create_payments()
+        self._assert_entry(
+            payment.move_id,
+            [
+                (payment.outstanding_account_id, 297.0, 0.0),
+                (self.receivable, 0.0, 297.0),
+            ],
+        )
+        self.assertEqual(invoice.amount_residual, 700.0)
+        wizard = self._create_register(invoice, payment_date="2015-07-11")
+        self.assertEqual(wizard.amount, 700.0)
+        self.assertEqual(wizard.cash_discount_available, 0.0)
+        self.assertEqual(wizard.cash_discount_taken, 3.0)
+        wizard.action_create_payments()
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertEqual(self._get_taken(invoice), [3.0])
+
+    def test_always_and_back(self):
+        """CD-01-A and CD-01-B"""
+        invoice = self._create_invoice(1000)
+        self._register(297, "2015-07-02", invoice)
+        wizard = self._create_register(invoice, payment_date="2015-07-11")
+        for choice, amount in (("normal", 700), ("always", 693), ("normal", 700)):
+            wizard.use_cash_discount = choice
+            self.assertEqual(wizard.amount, amount)
+        wizard.use_cash_discount = "always"
+        wizard.action_create_payments()
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertEqual(self._get_taken(invoice), [10.0])
+        self.assertEqual(
+            self._get_term_lines(invoice).use_cash_discount,
+            "normal",
+            "The choice holds for the payment only",
+        )
+
+    def test_proposal_after_a_part_in_time(self):
+        invoice = self._create_invoice(1000)
+        self._register(297, "2015-07-02", invoice)
+        wizard = self._create_register(invoice, payment_date="2015-07-03")
+        self.assertEqual(wizard.amount, 693.0)
+        self.assertTrue(wizard.early_payment_discount_mode)
+        self.assertEqual(wizard.payment_difference, 7.0)
+        wizard.action_create_payments()
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertEqual(self._get_taken(invoice), [10.0])
+
+    def test_parameter_off(self):
+        """CD-01-C: core's own discount and nothing else."""
+        self.company.collections_partial_cash_discount = False
+        invoice = self._create_invoice(1000)
+        wizard = self._create_register(invoice, payment_date="2015-07-02")
+        self.assertFalse(wizard.has_cash_discount)
+        self.assertEqual(wizard.amount, 990.0)
+        wizard.amount = 297.0
+        self.assertEqual(wizard.payment_difference, 703.0)
+        wizard.action_create_payments()
+        self.assertEqual(invoice.amount_residual, 703.0)
+        self.assertFalse(self._get_entries())
+
+    def test_never(self):
+        """CD-01-D, with and without the parameter"""
+        for is_on in (True, False):
+            self.company.collections_partial_cash_discount = is_on
+            invoice = self._create_invoice(1000)
+            wizard = self._create_register(
+                invoice, payment_date="2015-07-02", use_cash_discount="never"
+            )
+            self.assertEqual(wizard.amount, 1000.0)
+            wizard.amount = 297.0
+            wizard.action_create_payments()
+            self.assertEqual(invoice.amount_residual, 703.0)
+        self.assertFalse(self._get_entries())
+
+    def test_the_last_day_counts(self):
+        """CD-01-E"""
+        invoice = self._create_invoice(1000)
+        for date, amount in (("2015-07-09", 990), ("2015-07-10", 1000)):
+            wizard = self._create_register(invoice, payment_date=date)
+            self.assertEqual(wizard.amount, amount)
+
+    def test_invoices_with_and_without_terms(self):
+        """Grouped, and one payment for each."""
+        other_term = self._create_term(2, 14, "mixed")
+        for grouped in (True, False):
+            invoices = [
+                self._create_invoice(1000),
+                self._create_invoice(1000, term=other_term),
+                self._create_item(self.partner, 100, "2015-07-25", date="2015-06-25"),
+            ]
+            before = self._get_entries()
+            wizard = self._create_register(
+                *invoices, payment_date="2015-07-02", group_payment=grouped
+            )
+            self.assertEqual(wizard.cash_discount_to_take, 30.0)
+            if grouped:
+                self.assertEqual(wizard.amount, 2070.0)
+            payments = wizard._create_payments()
+            self.assertEqual(len(payments), 1 if grouped else 3)
+            self.assertEqual(sum(payments.mapped("amount")), 2070.0)
+            self.assertEqual(
+                [invoice.amount_residual for invoice in invoices], [0, 0, 0]
+            )
+            entries = self._get_entries() - before
+            self.assertEqual(sorted(entries.mapped("amount_total")), [10.0, 20.0])
+            self.assertTrue(all(self._get_term_lines(*payments).mapped("reconciled")))
+
+    def test_rest_marked_as_paid(self):
+        """What is neither paid nor deducted goes to the account of the difference."""
+        for administration in ("unspecific", "specific"):
+            self.company.collections_cash_discount_administration = administration
+            invoice = self._create_invoice(1000)
+            wizard = self._create_register(invoice, payment_date="2015-07-02")
+            wizard.amount = 297.0
+            wizard.payment_difference_handling = "reconcile"
+            wizard.writeoff_account_id = self.writeoff_account
+            payment = wizard._create_payments()
+            self._assert_entry(
+                payment.move_id,
+                [
+                    (payment.outstanding_account_id, 297.0, 0.0),
+                    (self.writeoff_account, 700.0, 0.0),
+                    (self.receivable, 0.0, 997.0),
+                ],
+            )
+            self.assertEqual(invoice.amount_residual, 0.0)
+            self.assertEqual(self._get_taken(invoice), [3.0])
+
+    def test_always_beside_a_discount_of_core(self):
+        """The parameter is off; one invoice has a choice, the other has none."""
+        self.company.collections_partial_cash_discount = False
+        chosen, plain = self._create_invoice(1000), self._create_invoice(500)
+        self._get_term_lines(chosen).use_cash_discount = "always"
+        wizard = self._create_register(
+            chosen, plain, payment_date="2015-07-02", group_payment=True
+        )
+        self.assertEqual(wizard.amount, 1485.0)
+        payment = wizard._create_payments()
+        self.assertEqual((chosen | plain).mapped("amount_residual"), [0.0, 0.0])
+        core = payment.move_id.line_ids.filtered(
+            lambda line: line.account_id == self.discount_account
+        )
+        self.assertEqual(core.balance, 5.0)
+        self.assertEqual(self._get_entries().amount_total, 10.0)
+
+    def test_another_currency(self):
+        """An invoice in euro paid in dollar, at the rate of the day."""
+        euro = self.setup_other_currency(
+            "EUR", rates=[("2015-01-01", 0.5), ("2015-07-01", 0.4)]
+        )
+        invoice = self._create_invoice(1000, currency_id=euro.id)
+        wizard = self._create_register(
+            invoice, payment_date="2015-07-02", currency_id=self.company.currency_id.id
+        )
+        self.assertEqual(wizard.amount, 2475.0)
+        self.assertEqual(wizard.cash_discount_to_take, 25.0)
+        wizard.action_create_payments()
+        item = self._get_term_lines(invoice)
+        self.assertEqual((item.amount_residual, item.amount_residual_currency), (0, 0))
+        self.assertEqual(self._get_taken(invoice), [10.0])
+
+    def test_payment_without_an_entry(self):
+        """The bank statement settles it; the choice waits for it on the item.
+
+        Community alone always makes an entry, accounting addons beside it do not.
+        """
+        self.patch(
+            type(self.env["account.move"]),
+            "_get_invoice_in_payment_state",
+            lambda self: "in_payment",
+        )
+        invoice = self._create_invoice(1000)
+        method = self.company_data[
+            "default_journal_bank"
+        ].inbound_payment_method_line_ids[:1]
+        method.payment_account_id = False
+        wizard = self._create_register(
+            invoice,
+            payment_date="2015-07-20",
+            payment_method_line_id=method.id,
+            use_cash_discount="always",
+        )
+        self.assertEqual(wizard.amount, 990.0)
+        payment = wizard._create_payments()
+        self.assertFalse(payment.move_id)
+        self.assertEqual(invoice.amount_residual, 1000.0)
+        statement_line = self.env["account.bank.statement.line"].create(
+            {
+                "journal_id": self.company_data["default_journal_bank"].id,
+                "date": "2015-07-21",
+                "payment_ref": "In",
+                "partner_id": self.partner.id,
+                "amount": 990,
+                "counterpart_account_id": self.receivable.id,
+            }
+        )
+        self._match(statement_line.move_id, invoice)
+        self.assertEqual(invoice.amount_residual, 0.0)
+
+    def test_locked_day_is_told(self):
+        invoice = self._create_invoice(1000)
+        self.company.fiscalyear_lock_date = "2015-07-31"
+        wizard = self._create_register(invoice, payment_date="2015-07-02")
+        self.assertIn("2015-08-01", wizard.cash_discount_lock_message)
+        wizard.payment_date = "2015-08-02"
+        self.assertFalse(wizard.cash_discount_lock_message)
+
+    def test_vendor_bill_is_not_touched(self):
+        bill = self._create_invoice(
+            1000,
+            move_type="in_invoice",
+            journal_id=self.company_data["default_journal_purchase"].id,
+        )
+        wizard = self._create_register(bill, payment_date="2015-07-02")
+        self.assertFalse(wizard.has_cash_discount)
+        self.assertEqual(wizard.amount, 990.0)
+        wizard.action_create_payments()
+        self.assertIn(bill.payment_state, ("paid", "in_payment"))
+        self.assertFalse(self._get_entries())
+
+    def test_credit_note_paid_out(self):
+        for is_on, amount in ((False, 1000.0), (True, 990.0)):
+            self.company.collections_credit_note_cash_discount = is_on
+            credit_note = self._create_invoice(1000, move_type="out_refund")
+            wizard = self._create_register(credit_note, payment_date="2015-07-02")
+            self.assertEqual(wizard.amount, amount)
+            wizard.action_create_payments()
+            self.assertEqual(credit_note.amount_residual, 0.0)
+        entry = self._get_entries()
+        self._assert_entry(
+            entry, [(self.receivable, 10.0, 0.0), (self.discount_account, 0.0, 10.0)]
+        )
+        self.assertEqual(self._get_taken(credit_note), [-10.0])

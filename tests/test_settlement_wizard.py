@@ -1,0 +1,367 @@
+from odoo import Command
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import Form, tagged
+
+from .common import AGENT, MANAGER, CashDiscountCommon
+
+
+@tagged("post_install", "-at_install")
+class TestSettlementWizard(CashDiscountCommon):
+    def _settle(self, records, **values):
+        wizard = self._create_settlement(records, **values)
+        return wizard.action_settle()
+
+    def _get_shown(self, line):
+        return (
+            line.cash_discount_amount,
+            line.cash_discount_taken,
+            line.cash_discount_to_take,
+            line.amount_to_settle,
+        )
+
+    def test_part_in_time_and_the_rest_late(self):
+        """CD-01, CD-01-A and CD-01-B"""
+        invoice = self._create_invoice(1000)
+        first = self._create_payment(self.partner, 297, "2015-07-02")
+        wizard = self._create_settlement(first)
+        line = self._get_line(wizard, invoice)
+        self.assertEqual(str(line.cash_discount_date), "2015-07-09")
+        self.assertFalse(line.marked)
+        line.marked = True
+        self.assertEqual(self._get_shown(line), (10.0, 0.0, 3.0, 297.0))
+        self.assertEqual(self._get_line(wizard, first).amount_to_settle, -297.0)
+        self.assertEqual(
+            (
+                wizard.debit_total,
+                wizard.discount_total,
+                wizard.credit_total,
+                wizard.difference,
+            ),
+            (1000.0, 3.0, -297.0, 700.0),
+        )
+        self.assertFalse(self._get_entries(), "Nothing is booked before Settle")
+        self.assertIs(wizard.action_settle(), True)
+        self.assertEqual(invoice.amount_residual, 700.0)
+        self._assert_entry(
+            self._get_entries(),
+            [(self.discount_account, 3.0, 0.0), (self.receivable, 0.0, 3.0)],
+        )
+        wizard = self._create_settlement(self.partner, date="2015-07-11")
+        line = self._get_line(wizard, invoice)
+        line.marked = True
+        for choice, shown in (
+            ("normal", (0.0, 3.0, 0.0, 700.0)),
+            ("always", (7.0, 3.0, 7.0, 693.0)),
+            ("normal", (0.0, 3.0, 0.0, 700.0)),
+        ):
+            line.use_cash_discount = choice
+            self.assertEqual(self._get_shown(line), shown)
+            self.assertEqual(str(line.cash_discount_date), "2015-07-09")
+            self.assertEqual(wizard.amount_to_pay, shown[-1])
+        self.assertEqual(self._get_term_lines(invoice).use_cash_discount, "normal")
+
+    def test_full_amount_left_as_it_is(self):
+        """Settlement adjusts it: the same 3.00 are taken."""
+        invoice = self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 297, "2015-07-02")
+        items = self._get_term_lines(invoice, payment)
+        self._settle(
+            items,
+            line_ids=[
+                Command.create(
+                    {
+                        "move_line_id": items[0].id,
+                        "marked": True,
+                        "amount_to_settle": 990.0,
+                    }
+                ),
+                Command.create({"move_line_id": items[1].id, "marked": True}),
+            ],
+        )
+        self.assertEqual(invoice.amount_residual, 700.0)
+        self.assertEqual(self._get_taken(invoice), [3.0])
+
+    def test_only_invoices_open_the_payment(self):
+        """CD-01-A posted: 693.00 with 7.00"""
+        invoice = self._create_invoice(1000)
+        self._pay(297, "2015-07-02", invoice)
+        wizard = self._create_settlement(invoice, date="2015-07-11")
+        line = self._get_line(wizard, invoice)
+        self.assertTrue(line.marked)
+        line.use_cash_discount = "always"
+        action = wizard.action_settle()
+        self.assertEqual(action["res_model"], "account.payment.register")
+        register = self.env["account.payment.register"].browse(action["res_id"])
+        self.assertEqual(register.amount, 693.0)
+        self.assertEqual(str(register.payment_date), "2015-07-11")
+        again = (
+            self.env["account.payment.register"]
+            .with_context(**action["context"])
+            .create({})
+        )
+        self.assertEqual(again.amount, 693.0)
+        register.action_create_payments()
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertEqual(self._get_taken(invoice), [10.0])
+        self.assertEqual(self._get_term_lines(invoice).use_cash_discount, "normal")
+
+    def test_part_entered_by_hand_before_the_payment(self):
+        first, second = self._create_invoice(1000), self._create_invoice(500)
+        wizard = self._create_settlement(first | second, date="2015-07-02")
+        line = self._get_line(wizard, first)
+        line.amount_to_settle = 297.0
+        self.assertEqual(line.cash_discount_to_take, 3.0)
+        self.assertEqual(wizard.amount_to_pay, 297.0 + 495.0)
+        action = wizard.action_settle()
+        register = self.env["account.payment.register"].browse(action["res_id"])
+        self.assertEqual(register.amount, 792.0)
+        self.assertEqual(register.cash_discount_to_take, 8.0)
+        payments = register._create_payments()
+        self.assertEqual(len(payments), 1)
+        self.assertEqual((first | second).mapped("amount_residual"), [700.0, 0.0])
+
+    def test_choices_of_items_reach_the_payment(self):
+        never, always = self._create_invoice(1000), self._create_invoice(1000)
+        wizard = self._create_settlement(never | always, date="2015-08-01")
+        self._get_line(wizard, never).use_cash_discount = "never"
+        self._get_line(wizard, always).use_cash_discount = "always"
+        register = self.env["account.payment.register"].browse(
+            wizard.action_settle()["res_id"]
+        )
+        self.assertFalse(register.use_cash_discount)
+        self.assertEqual(register.amount, 1990.0)
+        register.action_create_payments()
+        self.assertEqual(
+            [self._get_taken(invoice) for invoice in (never, always)], [[0.0], [10.0]]
+        )
+
+    def test_amount_entered_leaves_the_rest_of_the_payment(self):
+        """Core alone would match all that it can."""
+        invoice = self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 500, "2015-07-02")
+        wizard = self._create_settlement(payment)
+        line = self._get_line(wizard, invoice)
+        line.marked = True
+        self.assertEqual(self._get_shown(line), (10.0, 0.0, 5.05, 500.0))
+        line.amount_to_settle = 297.0
+        self.assertEqual(self._get_shown(line), (10.0, 0.0, 3.0, 297.0))
+        self.assertEqual(self._get_line(wizard, payment).amount_to_settle, -297.0)
+        books, states = self._get_books(), self._get_states(invoice)
+        wizard.action_settle()
+        self.assertEqual(invoice.amount_residual, 700.0)
+        self.assertEqual(self._get_term_lines(payment).amount_residual_currency, -203.0)
+        self._get_term_lines(invoice).remove_move_reconcile()
+        self._assert_undone(books, states, [invoice])
+
+    def test_amount_entered_of_the_payment(self):
+        euro = self.setup_other_currency("EUR", rates=[("2015-01-01", 0.5)])
+        invoice = self._create_invoice(1000, currency_id=euro.id)
+        payment = self._create_payment(
+            self.partner, 500, "2015-07-02", currency_id=euro.id
+        )
+        wizard = self._create_settlement(payment)
+        self._get_line(wizard, invoice).marked = True
+        self._get_line(wizard, payment).amount_to_settle = -297.0
+        self.assertEqual(
+            self._get_shown(self._get_line(wizard, invoice)), (10.0, 0.0, 3.0, 297.0)
+        )
+        wizard.action_settle()
+        item, line = self._get_term_lines(invoice, payment)
+        self.assertEqual(
+            (item.amount_residual_currency, item.amount_residual), (700.0, 1400.0)
+        )
+        self.assertEqual(
+            (line.amount_residual_currency, line.amount_residual), (-203.0, -406.0)
+        )
+
+    def test_discount_by_hand(self):
+        invoice = self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 300, "2015-08-01")
+        wizard = self._create_settlement(payment)
+        line = self._get_line(wizard, invoice)
+        line.marked = True
+        self.assertEqual(line.cash_discount_to_take, 0.0)
+        line.cash_discount_to_take = 25.0
+        self.assertEqual(line.amount_to_settle, 300.0)
+        wizard.action_settle()
+        self.assertEqual(invoice.amount_residual, 675.0)
+        self.assertEqual(self._get_taken(invoice), [25.0])
+
+    def test_entries_by_hand_stay_until_the_line_changes(self):
+        invoice, other = self._create_invoice(1000), self._create_invoice(500)
+        wizard = self._create_settlement(invoice, date="2015-07-02")
+        line, other_line = (
+            self._get_line(wizard, invoice),
+            self._get_line(wizard, other),
+        )
+        line.amount_to_settle = 297.0
+        other_line.marked = True
+        self.assertEqual(line.amount_to_settle, 297.0)
+        line.use_cash_discount = "never"
+        self.assertEqual(line.amount_to_settle, 1000.0)
+        line.use_cash_discount = "normal"
+        line.cash_discount_to_take = 5.0
+        self.assertEqual(line.amount_to_settle, 995.0)
+        wizard.date = "2015-07-03"
+        self.assertEqual(self._get_shown(line), (10.0, 0.0, 10.0, 990.0))
+
+    def test_screen(self):
+        """What the web client sends back is not taken for entered by hand."""
+        invoice = self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 297, "2015-07-02")
+        wizard = self._create_settlement(self.partner)
+        with Form(wizard) as form:
+            for position in range(2):
+                with form.line_ids.edit(position) as line:
+                    line.marked = True
+            with form.line_ids.edit(0) as line:
+                self.assertEqual(line.amount_to_settle, 297.0)
+                self.assertEqual(line.cash_discount_to_take, 3.0)
+            self.assertEqual(form.difference, 700.0)
+        self.assertFalse(any(wizard.line_ids.mapped("has_amount_entered")))
+        with Form(wizard) as form:
+            with form.line_ids.edit(0) as line:
+                line.amount_to_settle = 99.0
+            with form.line_ids.edit(0) as line:
+                self.assertEqual(line.amount_to_settle, 99.0)
+                self.assertEqual(line.cash_discount_to_take, 1.0)
+        self.assertEqual(wizard.line_ids.mapped("has_amount_entered"), [True, False])
+        wizard.action_settle()
+        self.assertEqual(invoice.amount_residual, 900.0)
+        self.assertEqual(self._get_term_lines(payment).amount_residual, -198.0)
+
+    def test_selected_date(self):
+        invoice = self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 990, "2015-07-20")
+        wizard = self._create_settlement(payment)
+        line = self._get_line(wizard, invoice)
+        line.marked = True
+        self.assertEqual(self._get_shown(line), (0.0, 0.0, 0.0, 990.0))
+        wizard.write({"discount_date_basis": "selected", "date": "2015-07-09"})
+        self.assertEqual(self._get_shown(line), (10.0, 0.0, 10.0, 990.0))
+        wizard.action_settle()
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertEqual(str(self._get_entries().date), "2015-07-20")
+
+    def test_credit_note_and_payment(self):
+        invoice = self._create_invoice(1000)
+        credit_note = self._create_item(self.partner, -100, "2015-06-30")
+        payment = self._create_payment(self.partner, 891, "2015-07-02")
+        wizard = self._create_settlement(self.partner)
+        wizard.action_mark_all()
+        self.assertEqual(wizard.difference, 0.0)
+        self.assertEqual(wizard.discount_total, 9.0)
+        wizard.action_settle()
+        items = self._get_term_lines(invoice, credit_note, payment)
+        self.assertTrue(all(items.mapped("reconciled")))
+
+    def test_lines_given_over_rpc_replace_the_proposal(self):
+        """The payment that the wizard is opened on need not be listed."""
+        first, second = self._create_invoice(1000), self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 297, "2015-07-02")
+        wizard = self._create_settlement(
+            payment,
+            line_ids=[
+                Command.create(
+                    {
+                        "move_line_id": self._get_term_lines(second).id,
+                        "marked": True,
+                        "use_cash_discount": "never",
+                        "amount_to_settle": 200.0,
+                    }
+                )
+            ],
+        )
+        self.assertEqual(len(wizard.line_ids), 2)
+        wizard.action_settle()
+        self.assertEqual((first | second).mapped("amount_residual"), [1000.0, 800.0])
+
+    def test_short_money_oldest_first(self):
+        newer = self._create_invoice(1000, date="2015-06-26")
+        older = self._create_invoice(1000, date="2015-06-25")
+        payment = self._create_payment(self.partner, 1287, "2015-07-02")
+        wizard = self._create_settlement(payment)
+        wizard.action_mark_all()
+        self.assertEqual(
+            self._get_shown(self._get_line(wizard, older)), (10.0, 0.0, 10.0, 990.0)
+        )
+        self.assertEqual(
+            self._get_shown(self._get_line(wizard, newer)), (10.0, 0.0, 3.0, 297.0)
+        )
+        wizard.action_settle()
+        self.assertEqual((newer | older).mapped("amount_residual"), [700.0, 0.0])
+
+    def test_refusals(self):
+        invoice = self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 297, "2015-07-02")
+        wizard = self._create_settlement(self.partner)
+        with self.assertRaisesRegex(UserError, "Mark the invoices"):
+            wizard.action_settle()
+        self._get_line(wizard, payment).marked = True
+        with self.assertRaisesRegex(UserError, "Only payments and credits"):
+            wizard.action_settle()
+        line = self._get_line(wizard, invoice)
+        line.marked = True
+        line.write({"amount_to_settle": 990.0, "cash_discount_to_take": 20.0})
+        self._get_line(wizard, payment).marked = False
+        with self.assertRaisesRegex(UserError, "is not a part of it"):
+            wizard.action_settle()
+        line.use_cash_discount = "never"
+        self._get_line(wizard, payment).marked = True
+        self._match(invoice, payment)
+        with self.assertRaisesRegex(UserError, "settled meanwhile"):
+            wizard.action_settle()
+        with self.assertRaisesRegex(UserError, "nothing is selected"):
+            self._create_settlement(self.env["res.partner"])
+        with self.assertRaisesRegex(UserError, "Nothing is open"):
+            self._create_settlement(self._create_customer("Nobody"))
+
+    def test_other_account(self):
+        other = self._create_account("Other", "121999", "asset_receivable")
+        invoice = self._create_invoice(1000)
+        payment = self._create_payment(
+            self.partner, 297, "2015-07-02", destination_account_id=other.id
+        )
+        wizard = self._create_settlement(self.partner)
+        wizard.action_mark_all()
+        with self.assertRaisesRegex(UserError, "nothing else is marked"):
+            wizard.action_settle()
+        self.assertEqual(invoice.amount_residual, 1000.0)
+        self.assertTrue(payment)
+
+    def test_who_may(self):
+        invoice = self._create_invoice(1000)
+        for groups in (AGENT, "account.group_account_invoice"):
+            user = self._create_user(f"no_{groups[-5:]}", groups)
+            with self.assertRaises(AccessError):
+                self.env["collections.settlement.wizard"].with_user(user)._open(invoice)
+        manager = self._create_user("settling", MANAGER)
+        payment = self._create_payment(self.partner, 297, "2015-07-02")
+        wizard = self._create_settlement(payment.with_user(manager))
+        wizard.line_ids.marked = True
+        wizard.action_settle()
+        self.assertEqual(invoice.amount_residual, 700.0)
+
+    def test_locked_day_is_told(self):
+        invoice = self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 297, "2015-07-02")
+        self.company.fiscalyear_lock_date = "2015-07-31"
+        wizard = self._create_settlement(payment)
+        self.assertFalse(wizard.lock_message)
+        self._get_line(wizard, invoice).marked = True
+        self.assertIn("2015-08-01", wizard.lock_message)
+        wizard.action_settle()
+        self.assertEqual(str(self._get_entries().date), "2015-08-01")
+
+    def test_child_contact(self):
+        contact = self.env["res.partner"].create(
+            {"name": "Branch office", "parent_id": self.partner.id}
+        )
+        invoice = self._create_invoice(1000, partner_id=contact.id)
+        payment = self._create_payment(self.partner, 990, "2015-07-02")
+        wizard = self._create_settlement(contact)
+        wizard.action_mark_all()
+        wizard.action_settle()
+        self.assertTrue(
+            all(self._get_term_lines(invoice, payment).mapped("reconciled"))
+        )
