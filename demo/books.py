@@ -118,11 +118,11 @@ CREDIT_NOTES = [
 # Customer, payment term, days before today, amount, payments: days after the invoice,
 # amount, whether they are matched
 DISCOUNT_SALES = [
-    ("copper_kettle", "small", 7, 1000.00, [(7, 297.00, False)]),
-    ("ferris", "small", 40, 2400.00, [(9, 990.00, True), (26, 1400.00, True)]),
-    ("lakeside", "two_periods", 3, 1800.00, [(3, 490.00, True)]),
     ("big_sky", "two_periods", 60, 900.00, [(4, 441.00, True), (12, 445.50, True)]),
+    ("ferris", "small", 40, 2400.00, [(9, 990.00, True), (26, 1400.00, True)]),
     ("prairie_wind", "two_periods", 33, 3200.00, []),
+    ("copper_kettle", "small", 7, 1000.00, [(7, 297.00, False)]),
+    ("lakeside", "two_periods", 3, 1800.00, [(3, 490.00, True)]),
 ]
 
 # Payer (customer or one of his contacts), days before today, amount, memo of the bank

@@ -89,7 +89,7 @@ class AccountPaymentTerm(models.Model):
                 "<td class='text-end'>%s</td><td class='text-end'>%s</td></tr>"
             ) % (
                 format_date(self.env, date),
-                float_repr(percentage, 4).rstrip("0").rstrip("."),
+                float_repr(percentage, 2).rstrip("0").rstrip("."),
                 currency.format(self.example_amount - amount),
                 currency.format(amount),
             )

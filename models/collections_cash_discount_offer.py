@@ -27,7 +27,7 @@ class CollectionsCashDiscountOffer(models.Model):
         related="company_id.currency_id", string="Company Currency"
     )
     date = fields.Date(string="Pay until", required=True, readonly=True)
-    percentage = fields.Float(string="Discount %", digits=(16, 4), readonly=True)
+    percentage = fields.Float(string="Discount %", digits=(16, 2), readonly=True)
     computation = fields.Selection(
         selection=[
             ("included", "On early payment"),

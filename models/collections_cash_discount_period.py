@@ -25,7 +25,7 @@ class CollectionsCashDiscountPeriod(models.Model):
     percentage = fields.Float(
         string="Discount %",
         required=True,
-        digits=(16, 4),
+        digits=(16, 2),
         help="Given from the day after the period before is over.",
     )
 

@@ -451,7 +451,9 @@ class CollectionsSettlementWizard(models.TransientModel):
 
     def _get_wizard_action(self):
         return self._get_records_action(
-            name=self.env._("Settle Open Items"), target="new", context={}
+            name=self.env._("Settle Open Items"),
+            target="new",
+            context={"dialog_size": "extra-large"},
         )
 
     def action_mark_all(self):
