@@ -70,10 +70,9 @@ class AccountPaymentTerm(models.Model):
     )
     def _compute_cash_discount_preview(self):
         for term in self:
+            has_periods = term.early_discount and bool(term.cash_discount_period_ids)
             term.cash_discount_preview = (
-                term.early_discount
-                and term.cash_discount_period_ids
-                and term._get_cash_discount_preview()
+                has_periods and term._get_cash_discount_preview()
             )
 
     def _get_cash_discount_preview(self):

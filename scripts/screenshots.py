@@ -21,6 +21,17 @@ SCREENS = {
         "url": "/odoo/aging-over-time",
         "wait": ".o_graph_canvas_container canvas",
     },
+    "settlement": {
+        "url": "/odoo/collections-open-items",
+        "click": [
+            ".o_data_row:has-text('Copper Kettle'):has-text('1,000.00') "
+            ".o_list_record_selector input",
+            ".o_data_row:has-text('Copper Kettle'):has-text('-297.00') "
+            ".o_list_record_selector input",
+            ".o_control_panel button[name='action_open_settlement']",
+        ],
+        "wait": ".modal [name='difference']",
+    },
     "write_off": {
         "url": "/odoo/aged-balances",
         "click": [

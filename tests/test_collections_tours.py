@@ -1,7 +1,7 @@
 from odoo import fields
 from odoo.tests import HttpCase, tagged
 
-from .common import CollectionsCommon, WriteoffCommon
+from .common import CashDiscountCommon, CollectionsCommon, WriteoffCommon
 
 
 @tagged("post_install", "-at_install")
@@ -96,3 +96,27 @@ class TestWriteoffTours(WriteoffCommon, HttpCase):
             login="accountman",
         )
         self.assertTrue(self.small.collections_is_written_off)
+
+
+@tagged("post_install", "-at_install")
+class TestSettlementTours(CashDiscountCommon, HttpCase):
+    def test_settle_a_part_and_pay_the_rest(self):
+        today = fields.Date.today()
+        invoice = self._create_invoice(1000, date=today)
+        payment = self._create_payment(self.partner, 297, today)
+        self.start_tour(
+            f"/odoo/m-account.payment/{payment.id}",
+            "collections_settlement_tour",
+            login="accountman",
+        )
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertEqual(self._get_taken(invoice), [10.0])
+        self.assertEqual(sorted(self._get_entries().mapped("amount_total")), [3.0, 7.0])
+
+    def test_payment_term_with_two_periods(self):
+        self.start_tour(
+            f"/odoo/m-account.payment.term/{self.term.id}",
+            "collections_discount_periods_tour",
+            login="accountman",
+        )
+        self.assertEqual(self.term.cash_discount_period_ids.mapped("days"), [21])

@@ -218,3 +218,60 @@ registry.category("web_tour.tours").add("collections_writeoff_invoice_tour", {
         { trigger: ".o_form_view [name='collections_writeoff_reason_id']" },
     ],
 });
+
+registry.category("web_tour.tours").add("collections_settlement_tour", {
+    steps: () => [
+        { trigger: "button[name='action_open_settlement']", run: "click" },
+        {
+            trigger: ".modal .o_data_row:first [name='marked'] input",
+            run: "click",
+        },
+        {
+            content: "The payment takes its share of the discount",
+            trigger: ".modal .o_data_row:first [name='cash_discount_to_take']:contains('3.00')",
+        },
+        { trigger: ".modal .o_data_row:first [name='amount_to_settle']:contains('297.00')" },
+        { trigger: ".modal [name='difference']:contains('700.00')" },
+        { trigger: ".modal footer button:contains('Settle')", run: "click" },
+        {
+            content: "Nothing of the payment is left to settle",
+            trigger: ".o_form_view:not(:has(button[name='action_open_settlement']))",
+        },
+        {
+            content: "From the invoice on, the rest is paid",
+            trigger: "button[name='button_open_invoices']",
+            run: "click",
+        },
+        { trigger: ".nav-link:contains('Cash Discounts')", run: "click" },
+        { trigger: "[name='collections_cash_discount_line_ids'] td:contains('7.00')" },
+        { trigger: "button[name='action_register_payment']", run: "click" },
+        { trigger: ".modal [name='cash_discount_to_take']:contains('7.00')" },
+        { trigger: ".modal [name='amount'] input:value(693.00)" },
+        { trigger: ".modal footer button[name='action_create_payments']", run: "click" },
+        { trigger: ".o_form_view [name='payment_state'], .ribbon, .o_form_view:not(:has(button[name='action_register_payment']))" },
+    ],
+});
+
+registry.category("web_tour.tours").add("collections_discount_periods_tour", {
+    steps: () => [
+        {
+            trigger: "[name='cash_discount_period_ids'] .o_field_x2many_list_row_add a",
+            run: "click",
+        },
+        {
+            trigger: "[name='cash_discount_period_ids'] [name='days'] input",
+            run: "edit 21",
+        },
+        {
+            trigger: "[name='cash_discount_period_ids'] [name='percentage'] input",
+            run: "edit 0.5",
+        },
+        { trigger: ".o_form_view .oe_title", run: "click" },
+        {
+            content: "The preview shows what is to be paid until when",
+            trigger: "[name='cash_discount_preview'] td:contains('995.00')",
+        },
+        { trigger: ".o_form_button_save", run: "click" },
+        { trigger: ".o_form_saved, .o_form_view:not(:has(.o_form_dirty))" },
+    ],
+});
