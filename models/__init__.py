@@ -1,3 +1,4 @@
+from . import account_journal
 from . import account_move
 from . import account_move_line
 from . import account_partial_reconcile
@@ -13,6 +14,9 @@ from . import collections_posting
 from . import collections_composition
 from . import collections_cash_discount
 from . import collections_demo
+from . import collections_payment_return
+from . import collections_payment_return_line
+from . import collections_payment_return_reason
 from . import collections_pool
 from . import collections_team
 from . import collections_writeoff

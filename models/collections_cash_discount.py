@@ -5,6 +5,7 @@ from odoo import Command, api, models
 
 from ..tools import cash_discount
 from .collections_composition import ItemPart, LedgerKey
+from .collections_posting import RETURN_TOKEN
 
 
 class Allocation(NamedTuple):
@@ -106,6 +107,9 @@ class CollectionsCashDiscount(models.AbstractModel):
         """
         context = self.env.context
         if context.get("move_reverse_cancel") or context.get("no_exchange_difference"):
+            return []
+        if context.get("collections_payment_return") is RETURN_TOKEN:
+            # An undone return gives back the discounts there were, and no others.
             return []
         allocations = []
         done = self.env["account.move.line"]

@@ -11,6 +11,10 @@ MODELS = [
     "collections.aging.report",
     "collections.aging.snapshot",
     "collections.aging.wizard",
+    "collections.nsf.wizard",
+    "collections.payment.return",
+    "collections.payment.return.line",
+    "collections.payment.return.reason",
     "collections.pool",
     "collections.team",
     "collections.writeoff.reason",
@@ -41,6 +45,7 @@ class TestAgingAccess(CollectionsCommon):
             "collections.cash.discount",
             "collections.composition",
             "collections.demo",
+            "collections.entry.preview",
             "collections.posting",
             "collections.writeoff",
         }
