@@ -2,7 +2,7 @@ from collections import defaultdict
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import clean_context, format_amount, format_date
+from odoo.tools import format_amount, format_date
 
 from .collections_posting import RETURN_TOKEN
 
@@ -317,8 +317,8 @@ class CollectionsPaymentReturn(models.Model):
         if problem:
             raise UserError(problem)
         returns = self.browse()
+        env = self._get_plain_env()
         for company, group in payments.grouped("company_id").items():
-            env = self.env(context=clean_context(self.env.context))
             returns |= (
                 self.with_env(env)
                 .with_company(company)
@@ -327,6 +327,19 @@ class CollectionsPaymentReturn(models.Model):
                 )
             )
         return returns.with_env(self.env)
+
+    @api.model
+    def _get_plain_env(self, **context):
+        """Return the environment without what the caller's action put into it.
+
+        Core marks the payments that it makes as not to be synchronized: an invoice
+        made from there would have no receivable line.
+
+        :param context: what to put into it
+        """
+        kept = ("lang", "tz", "uid", "allowed_company_ids")
+        kept = {key: self.env.context[key] for key in kept if key in self.env.context}
+        return self.env(context={**kept, **context})
 
     @api.model
     def _return_company_payments(
@@ -479,7 +492,7 @@ class CollectionsPaymentReturn(models.Model):
         :return: values of `account.move`, empty when nothing is to be booked
         :rtype: dict
         """
-        text = self.env._("Returned payment %(payment)s", payment=payment.name)
+        text = self.env._("Returned payment %(payment)s", payment=payment.display_name)
         if payment.move_id:
             lines_vals = [
                 self._prepare_turned_line_vals(line, text)
@@ -588,7 +601,7 @@ class CollectionsPaymentReturn(models.Model):
             "invoice_date": self.date,
             "date": self.date,
             "ref": self.env._(
-                "Returned payment %(payment)s", payment=self.payment_id.name
+                "Returned payment %(payment)s", payment=self.payment_id.display_name
             ),
             "invoice_line_ids": [
                 Command.create({"product_id": product.id, "quantity": 1})
@@ -623,7 +636,7 @@ class CollectionsPaymentReturn(models.Model):
         amounts = [
             self.env._(
                 "%(payment)s of %(amount)s",
-                payment=payment_return.payment_id.name,
+                payment=payment_return.payment_id.display_name,
                 amount=format_amount(
                     self.env, payment_return.amount, payment_return.currency_id
                 ),
@@ -667,7 +680,8 @@ class CollectionsPaymentReturn(models.Model):
                 move_id: self.env._(
                     "The bank returned %(payments)s on %(date)s.",
                     payments=", ".join(
-                        payment_return.payment_id.name for payment_return in returns
+                        payment_return.payment_id.display_name
+                        for payment_return in returns
                     ),
                     date=format_date(self.env, returns[0].date),
                 )
@@ -745,8 +759,8 @@ class CollectionsPaymentReturn(models.Model):
                     date=format_date(self.env, self.date),
                 )
             )
-        own = self.with_context(
-            **clean_context(self.env.context), collections_payment_return=RETURN_TOKEN
+        own = self.with_env(
+            self._get_plain_env(collections_payment_return=RETURN_TOKEN)
         )
         moves = own.move_id | own.fee_move_id.filtered(lambda move: move._is_in_force())
         for move in moves:

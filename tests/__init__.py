@@ -11,6 +11,8 @@ from . import test_collections_pool
 from . import test_collections_rpc
 from . import test_collections_status
 from . import test_collections_tours
+from . import test_payment_return
+from . import test_payment_return_undo
 from . import test_tax_split
 from . import test_writeoff
 from . import test_writeoff_currency
