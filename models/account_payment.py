@@ -21,7 +21,8 @@ class AccountPayment(models.Model):
         string="Returned by the Bank",
         compute="_compute_collections_is_returned",
         search="_search_collections_is_returned",
-        groups=AGENT,
+        # Whoever sees the payment may know: core's buttons depend on it.
+        compute_sudo=True,
     )
     collections_can_return = fields.Boolean(
         string="Can Be Returned",
@@ -47,7 +48,9 @@ class AccountPayment(models.Model):
     def _search_collections_is_returned(self, operator, value):
         if operator != "in":
             return NotImplemented
-        domain = Domain("collections_return_ids", "any", [("state", "=", "posted")])
+        returns_sudo = self.env["collections.payment.return"].sudo()
+        query = returns_sudo._search([("state", "=", "posted")])
+        domain = Domain("id", "in", query.subselect("payment_id"))
         return Domain.OR(domain if wanted else ~domain for wanted in value)
 
     @api.depends("state", "collections_return_ids.state")

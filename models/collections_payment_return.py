@@ -1,5 +1,3 @@
-from collections import defaultdict
-
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_amount, format_date
@@ -667,25 +665,26 @@ class CollectionsPaymentReturn(models.Model):
 
     def _log_return(self):
         """Note the return on the payments and on the documents that open again."""
-        bodies = {}
-        for payment_return in self:
-            bodies[payment_return.payment_id.id] = payment_return._get_log_text()
-        self.payment_id._message_log_batch(bodies=bodies)
-        bodies = defaultdict(list)
-        for line in self.line_ids:
-            if line.move_id.is_invoice(include_receipts=True):
-                bodies[line.move_id.id].append(line.return_id)
-        self.env["account.move"].browse(bodies)._message_log_batch(
+        self.payment_id._message_log_batch(
             bodies={
-                move_id: self.env._(
+                payment_return.payment_id.id: payment_return._get_log_text()
+                for payment_return in self
+            }
+        )
+        lines = self.line_ids.filtered(
+            lambda line: line.move_id.is_invoice(include_receipts=True)
+        )
+        date = format_date(self.env, self[:1].date)
+        lines.move_id._message_log_batch(
+            bodies={
+                move.id: self.env._(
                     "The bank returned %(payments)s on %(date)s.",
-                    payments=", ".join(
-                        payment_return.payment_id.display_name
-                        for payment_return in returns
+                    payments=self._join_names(
+                        own.return_id.payment_id.mapped("display_name")
                     ),
-                    date=format_date(self.env, returns[0].date),
+                    date=date,
                 )
-                for move_id, returns in bodies.items()
+                for move, own in lines.grouped("move_id").items()
             }
         )
 

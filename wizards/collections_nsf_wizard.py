@@ -226,9 +226,13 @@ class CollectionsNsfWizard(models.TransientModel):
         columns = [
             {"field": "name", "label": self.env._("Document")},
             {"field": "date_maturity", "label": self.env._("Due Date")},
-            self._get_amount_column("discount", self.env._("Cash Discount Back")),
-            self._get_amount_column("amount", self.env._("Opens Again")),
         ]
+        items = [item for group in groups for _c, _i, item in group["items_vals"]]
+        if any(item.get("discount") for item in items):
+            columns.append(
+                self._get_amount_column("discount", self.env._("Cash Discount Back"))
+            )
+        columns.append(self._get_amount_column("amount", self.env._("Opens Again")))
         discarded = len(payments) - PREVIEW_PAYMENTS
         return {
             "groups_vals": groups,
