@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools import format_date
 
 from .collections_posting import MANAGER, RETURN_TOKEN
 from .res_partner import AGENT
@@ -119,7 +120,7 @@ class AccountPayment(models.Model):
         if returned:
             return self.env._(
                 "%(payment)s was returned already, on %(date)s.",
-                date=fields.Date.to_string(returned.date),
+                date=format_date(self.env, returned.date),
                 **names,
             )
         if self.partner_type != "customer" or self.payment_type != "inbound":

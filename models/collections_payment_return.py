@@ -133,13 +133,13 @@ class CollectionsPaymentReturn(models.Model):
         self._check_manager()
         self.check_access("read")
         given = self._parse_date(date)  # today when empty
-        returns_sudo = self.sudo()  # nobody may write returns by hand; checked above
-        self._lock(returns_sudo)
-        returns_sudo._check_can_undo()
-        for return_sudo in returns_sudo:
-            return_sudo._undo(
-                given if date else max(given, return_sudo.date), self.env.user
-            )
+        self._lock(self.sudo())  # nobody may write returns by hand; checked above
+        self._check_can_undo()
+        own = self.with_env(
+            self._get_plain_env(collections_payment_return=RETURN_TOKEN)
+        )
+        for payment_return in own:
+            payment_return._undo(given if date else max(given, payment_return.date))
         return self._get_records_action(
             name=self.env._("Returned Payments"), context={"create": False}
         )
@@ -381,11 +381,12 @@ class CollectionsPaymentReturn(models.Model):
                 for payment in payments
             ]
         )
+        returns = returns_sudo.sudo(self.env.su)
         if charge_fee:
-            returns_sudo._charge_fees()
-        returns_sudo._plan_activities()
-        returns_sudo._log_return()
-        return returns_sudo.sudo(self.env.su)
+            returns._charge_fees()
+        returns._plan_activities()
+        returns._log_return()
+        return returns
 
     @api.model
     def _match_entries(self, moves, matches):
@@ -576,8 +577,9 @@ class CollectionsPaymentReturn(models.Model):
                 invoice._affect_tax_report(),
             )
         invoices._post(soft=False)
-        for payment_return, invoice in zip(self, invoices, strict=True):
-            payment_return.write(
+        returns_sudo = self.sudo()  # nobody may write returns by hand
+        for return_sudo, invoice in zip(returns_sudo, invoices, strict=True):
+            return_sudo.write(
                 {
                     "fee_move_id": invoice.id,
                     "fee_amount": invoice.amount_total_signed,
@@ -622,7 +624,7 @@ class CollectionsPaymentReturn(models.Model):
             ]
         )
         for (_partner, returns), activity in zip(groups, activities, strict=True):
-            returns.activity_id = activity
+            returns.sudo().activity_id = activity  # nobody may write them by hand
 
     def _prepare_activity_vals(self, partner, user):
         """Return the values of the activity on a customer.
@@ -645,9 +647,7 @@ class CollectionsPaymentReturn(models.Model):
         return {
             "res_model_id": self.env["ir.model"]._get_id("res.partner"),
             "res_id": partner.id,
-            "activity_type_id": self.env.ref(
-                "credit_collections.mail_activity_type_payment_return"
-            ).id,
+            "activity_type_id": self._get_activity_type().id,
             "summary": self.env._(
                 "The bank returned %(payments)s", payments=self._join_names(amounts)
             ),
@@ -659,6 +659,14 @@ class CollectionsPaymentReturn(models.Model):
             "date_deadline": fields.Date.context_today(self),
             "user_id": user.id,
         }
+
+    @api.model
+    def _get_activity_type(self):
+        """Return the type of the activities; users may have deleted ours."""
+        return self.env.ref(
+            "credit_collections.mail_activity_type_payment_return",
+            raise_if_not_found=False,
+        ) or self.env.ref("mail.mail_activity_data_todo")
 
     def _get_document_names(self):
         return self._join_names(self.line_ids.mapped("name"))
@@ -742,11 +750,10 @@ class CollectionsPaymentReturn(models.Model):
                     )
                 )
 
-    def _undo(self, date, user):
+    def _undo(self, date):
         """Take one return back, see `action_undo`.
 
         :param date: accounting date of the reversals
-        :param user: who does it, a `res.users`
         """
         self.ensure_one()
         if date < self.date:
@@ -758,10 +765,9 @@ class CollectionsPaymentReturn(models.Model):
                     date=format_date(self.env, self.date),
                 )
             )
-        own = self.with_env(
-            self._get_plain_env(collections_payment_return=RETURN_TOKEN)
+        moves = self.move_id | self.fee_move_id.filtered(
+            lambda move: move._is_in_force()
         )
-        moves = own.move_id | own.fee_move_id.filtered(lambda move: move._is_in_force())
         for move in moves:
             self._check_date(
                 move.company_id, move.journal_id, date, move._affect_tax_report()
@@ -778,14 +784,18 @@ class CollectionsPaymentReturn(models.Model):
             cancel=True,
         )
         # A fee that nobody had posted again is no claim any more.
-        own.fee_move_id.filtered(lambda move: move.state == "draft").button_cancel()
-        own.payment_id.write({"state": self.payment_state})
-        own._match_again(date)
-        own.write({"state": "cancelled", "undo_date": date, "undo_user_id": user.id})
-        own.activity_id.filtered("active").action_feedback(
+        self.fee_move_id.filtered(lambda move: move.state == "draft").button_cancel()
+        self.payment_id.write({"state": self.payment_state})
+        self._match_again(date)
+        self.sudo().write(self._prepare_undo_vals(date))  # nobody may by hand
+        self.activity_id.filtered("active").action_feedback(
             feedback=self.env._("The return was undone.")
         )
-        own.payment_id._message_log(body=own._get_undo_text())
+        self.payment_id._message_log(body=self._get_undo_text())
+
+    def _prepare_undo_vals(self, date):
+        """Return what a return says of itself once it is undone."""
+        return {"state": "cancelled", "undo_date": date, "undo_user_id": self.env.uid}
 
     def _match_again(self, date):
         """Match the payment with what it had paid, as far as that is open."""

@@ -406,7 +406,7 @@ class TestPaymentReturn(PaymentReturnCommon):
         payment = self._pay(500, "2026-02-10")
         wizard = self._create_nsf_wizard(payment, date="2026-02-20")
         wizard.action_process()
-        self._assert_refused(payment, "was returned already, on 2026-02-20")
+        self._assert_refused(payment, "was returned already, on 02/20/2026")
         with self.assertRaisesRegex(UserError, "returned already"):
             wizard.action_process()
         with self.assertRaisesRegex(UserError, "returned already"):
