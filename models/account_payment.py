@@ -203,6 +203,18 @@ class AccountPayment(models.Model):
         lines = self._seek_for_lines()[1]
         return lines.matched_debit_ids | lines.matched_credit_ids, lines
 
+    def _fetch_matches(self):
+        """Read in one go what is asked of each payment and its matches later."""
+        lines = self.move_id.line_ids
+        partials = lines.matched_debit_ids | lines.matched_credit_ids
+        items = partials.debit_move_id | partials.credit_move_id
+        for records, names in (
+            (lines, ["tax_ids", "tax_tag_ids"]),
+            (partials, ["cash_discount_move_id"]),
+            (items.move_id, ["exchange_diff_partial_ids"]),
+        ):
+            records.fetch(names)
+
     def _get_returns_sudo(self):
         # Users of Invoicing may change payments without seeing collections.
         return (

@@ -295,6 +295,7 @@ class CollectionsPaymentReturn(models.Model):
         """
         self._check_manager()
         payments.check_access("write")
+        payments._fetch_matches()
         partials = {payment: payment._get_receivable_partials() for payment in payments}
         self._lock(payments)
         self._lock(
@@ -305,6 +306,7 @@ class CollectionsPaymentReturn(models.Model):
                 )
             )
         )
+        payments._fetch_matches()  # read anew once nobody else changes it
         journals = {
             payment: journal or self._get_journal(payment) for payment in payments
         }
@@ -617,9 +619,13 @@ class CollectionsPaymentReturn(models.Model):
             self.partner_id, self.env.company
         )
         groups = list(by_customer.items())
+        activity_type = self._get_activity_type()
         activities = self.env["mail.activity"].create(
             [
-                returns._prepare_activity_vals(partner, users[partner])
+                {
+                    "activity_type_id": activity_type.id,
+                    **returns._prepare_activity_vals(partner, users[partner]),
+                }
                 for partner, returns in groups
             ]
         )
@@ -647,7 +653,6 @@ class CollectionsPaymentReturn(models.Model):
         return {
             "res_model_id": self.env["ir.model"]._get_id("res.partner"),
             "res_id": partner.id,
-            "activity_type_id": self._get_activity_type().id,
             "summary": self.env._(
                 "The bank returned %(payments)s", payments=self._join_names(amounts)
             ),

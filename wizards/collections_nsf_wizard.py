@@ -175,7 +175,9 @@ class CollectionsNsfWizard(models.TransientModel):
 
     def _get_payments(self):
         """Return the payments; in a form they stand there as new records."""
-        return self.payment_ids._origin
+        payments = self.payment_ids._origin
+        payments._fetch_matches()
+        return payments
 
     def _get_journals(self):
         """Return the journal of each payment: the one chosen, else its own."""
