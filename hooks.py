@@ -10,8 +10,10 @@ DEMO_MODELS_IN_BOOKS = [
 
 def uninstall_hook(env):
     """Clear the way, so that nothing of the addon is left but the ledger."""
-    # Snapshots keep the definitions and pools they use from being deleted.
+    # Snapshots keep the definitions and pools they use from being deleted, returned
+    # payments their reasons.
     env.cr.execute("DELETE FROM collections_aging_snapshot")
+    env.cr.execute("DELETE FROM collections_payment_return")
     # Activities keep their type from being deleted.
     env["mail.activity"].with_context(active_test=False).search(
         [
