@@ -177,6 +177,16 @@ WRITEOFFS = [
 ]
 REVIEW_AMOUNT = 2500.0
 
+# Customer, days before today, reason, what the bank wrote, whether it was a mistake
+RETURNED_PAYMENTS = [
+    ("iron_horse", 75, "funds", "R01", False),
+    ("iron_horse", 21, "funds", "R01", False),
+    ("palmetto", 40, "cheque", "Cheque 2214, refer to drawer", False),
+    ("southern_cross", 12, "closed", "R02", False),
+    ("thornbury", 30, "mandate", "MD01", False),
+    ("lakeside", 18, "stopped", "R08, belongs to another customer", True),
+]
+
 
 class PlannedPayment(NamedTuple):
     """What one customer sends on one day, for some of his open items."""
@@ -238,6 +248,8 @@ class DemoBooks:
         self._set_statuses()
         self._set_writeoff_parameters()
         self._write_off()
+        self._set_return_parameters()
+        self._return_payments()
         self._run_snapshots()
         return True
 
@@ -629,6 +641,54 @@ class DemoBooks:
             wizard.action_write_off()
             if days_back:
                 wizard.move_ids.action_reverse_writeoff(self._get_day(days_back))
+
+    # === RETURNED PAYMENTS === #
+
+    def _set_return_parameters(self):
+        self.company.collections_nsf_journal_id = self.env["account.journal"].create(
+            {
+                "name": "Returned payments",
+                "code": "NSF",
+                "type": "general",
+                "sequence": 101,  # nobody's first miscellaneous journal
+                "company_id": self.company.id,
+            }
+        )
+        self.bank_journal.collections_nsf_fee_product_id = self.env.ref(
+            f"{MODULE}.product_product_return_fee"
+        )
+
+    def _return_payments(self):
+        """Have the bank return the latest payment that a customer made before a day."""
+        for name, days_ago, reason, comment, is_mistake in RETURNED_PAYMENTS:
+            date = self._get_workday(self._get_day(days_ago))
+            payment = self.env["account.payment"].search(
+                [
+                    ("partner_id", "child_of", self.customers[name].id),
+                    ("date", "<=", date),
+                    ("state", "in", ("in_process", "paid")),
+                ],
+                order="date desc, id desc",
+                limit=1,
+            )
+            if not payment:
+                continue
+            wizard = (
+                self.env["collections.nsf.wizard"]
+                .with_context(active_model=payment._name, active_ids=payment.ids)
+                .create(
+                    {
+                        "date": date,
+                        "reason_id": self.env.ref(
+                            f"{MODULE}.collections_payment_return_reason_{reason}"
+                        ).id,
+                        "comment": comment,
+                    }
+                )
+            )
+            wizard.action_process()
+            if is_mistake:
+                wizard.return_ids.action_undo(self._get_day(days_ago - 2))
 
     # === COLLECTIONS === #
 

@@ -1,5 +1,6 @@
 from . import collections_posting
 from . import collections_composition
+from . import account_journal
 from . import account_move
 from . import account_move_line
 from . import account_move_cash_discount
@@ -19,6 +20,9 @@ from . import collections_cash_discount_period
 from . import collections_cash_discount_report
 from . import collections_settlement
 from . import collections_demo
+from . import collections_payment_return
+from . import collections_payment_return_line
+from . import collections_payment_return_reason
 from . import collections_pool
 from . import collections_team
 from . import collections_writeoff

@@ -1,3 +1,4 @@
+import datetime
 from collections import Counter, defaultdict
 
 from odoo import Command, api, fields, models
@@ -5,7 +6,8 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .collections_posting import WRITEOFF_TOKEN
+from .collections_posting import RETURN_TOKEN, WRITEOFF_TOKEN
+from .res_partner import AGENT
 
 WRITEOFF_FIELDS = frozenset(
     {
@@ -64,6 +66,15 @@ class AccountMove(models.Model):
         string="Has Write-offs",
         compute="_compute_collections_written_off_amount",
         search="_search_collections_is_written_off",
+    )
+
+    collections_payment_return_ids = fields.One2many(
+        comodel_name="collections.payment.return",
+        inverse_name="move_id",
+        string="Returned Payments",
+        readonly=True,
+        groups=AGENT,
+        help="The payments that the entry takes back, as the bank returned them.",
     )
 
     # === COMPUTE METHODS === #
@@ -528,6 +539,7 @@ class AccountMove(models.Model):
         # EXTENDS account, which keeps what is matched with an entry in draft
         if not self:
             return super().button_draft()
+        self._check_payment_not_returned()
         entries = self.filtered("collections_writeoff_reason_id")
         taken_back = entries.filtered(
             lambda move: any(
@@ -555,6 +567,7 @@ class AccountMove(models.Model):
         if cancel:
             # What is taken off its items here is reversed already.
             self = self.with_context(collections_reversing=True)
+        self._check_payment_not_returned()
         entries = self.filtered("collections_writeoff_reason_id")
         if cancel:
             (self - entries)._check_not_written_off()
@@ -574,6 +587,50 @@ class AccountMove(models.Model):
                 if move in entries:
                     move._copy_lines_reversed(reversal)
         return reversals.with_env(self.env)
+
+    def _get_accounting_date(self, invoice_date, has_tax, lock_dates=None):
+        # EXTENDS account: what goes back with a payment goes back on the day of the
+        # return, not in the month of the payment. Over RPC a date is a text, so
+        # programs cannot choose a day in this way.
+        undo_date = self.env.context.get("collections_undo_date")
+        if type(undo_date) is not datetime.date:
+            return super()._get_accounting_date(invoice_date, has_tax, lock_dates)
+        return self.env["collections.posting"]._get_first_free_date(
+            self.company_id, self.journal_id, max(undo_date, invoice_date), has_tax
+        )
+
+    def _check_payment_not_returned(self):
+        """Refuse to change entries of payments whose return is in force.
+
+        :raise UserError: names the payments
+        """
+        if self.env.context.get("collections_payment_return") is RETURN_TOKEN:
+            return
+        entries = self.filtered(lambda move: move.move_type == "entry")
+        if not entries:
+            return
+        # Users of Invoicing may change entries without seeing collections.
+        returns_sudo = (
+            self.env["collections.payment.return"]
+            .sudo()
+            .search(
+                [
+                    ("state", "=", "posted"),
+                    "|",
+                    ("move_id", "in", entries.ids),
+                    ("payment_id", "in", entries.origin_payment_id.ids),
+                ]
+            )
+        )
+        if returns_sudo:
+            raise UserError(
+                self.env._(
+                    "These entries belong to payments that the bank returned: "
+                    "%(payments)s. If that was recorded by mistake, press Undo Return "
+                    "on the payment.",
+                    payments=", ".join(returns_sudo.payment_id.mapped("display_name")),
+                )
+            )
 
     def _check_reversible(self):
         """Refuse to reverse what is reversed, or about to be.

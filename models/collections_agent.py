@@ -127,6 +127,37 @@ class CollectionsAgent(models.Model):
         )
 
     @api.model
+    def _get_users(self, partners, company):
+        """Return who collects from customers: one user for each.
+
+        It is the first agent with a pool that the customer is in, else the first one
+        who works on all customers, else the leader of the team, else the current user.
+
+        :param partners: commercial partners, `res.partner`
+        :param company: the `res.company` of the agents
+        :return: the `res.users` by partner
+        :rtype: dict
+        """
+        agents = self.search([("company_id", "=", company.id)])
+        fallback = (
+            agents.filtered(lambda agent: not agent.pool_ids)[:1].user_id
+            or company.collections_team_id.user_id
+            or self.env.user
+        )
+        users = dict.fromkeys(partners, fallback)
+        agents = agents.filtered("pool_ids")
+        # Without agents of pools nobody asks which pools the customers are in.
+        for partner in partners if agents else ():
+            pools = partner.collections_pool_ids
+            users[partner] = (
+                agents.filtered(lambda agent, pools=pools: agent.pool_ids & pools)[
+                    :1
+                ].user_id
+                or fallback
+            )
+        return users
+
+    @api.model
     def _get_or_create_team(self, company):
         """Return the team of the parameters, made and selected there when missing.
 

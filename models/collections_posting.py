@@ -18,6 +18,8 @@ REFUSED_ACCOUNT_TYPES = (
 LEDGER_ACCOUNT_DOMAIN = str([("account_type", "not in", REFUSED_ACCOUNT_TYPES)])
 # In the context it marks values of write-offs as ours. Nobody can send it over RPC.
 WRITEOFF_TOKEN = object()
+# The same for what returned payments do themselves.
+RETURN_TOKEN = object()
 
 
 class CollectionsPosting(models.AbstractModel):

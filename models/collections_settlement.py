@@ -4,6 +4,7 @@ from odoo import Command, api, models
 
 from ..tools import cash_discount
 from .collections_composition import ItemPart, LedgerKey
+from .collections_posting import RETURN_TOKEN
 
 
 class Credit(NamedTuple):
@@ -85,6 +86,9 @@ class CollectionsSettlement(models.AbstractModel):
         """
         context = self.env.context
         if context.get("move_reverse_cancel") or context.get("no_exchange_difference"):
+            return []
+        if context.get("collections_payment_return") is RETURN_TOKEN:
+            # An undone return gives back the discounts there were, and no others.
             return []
         only_these = self._get_choices().only_these
         allocations = []
@@ -561,7 +565,7 @@ class CollectionsSettlement(models.AbstractModel):
         plan = []
         for allocation, move in zip(allocations, moves, strict=True):
             item, line = allocation.item, allocation.credit.line
-            discount_line, excess_line = self._get_entry_lines(allocation, move)
+            discount_line, excess_line = self._get_entry_lines(item, move)
             if discount_line:
                 plan.append(item | discount_line)
             plan.append(item | line)
@@ -570,12 +574,15 @@ class CollectionsSettlement(models.AbstractModel):
         return plan
 
     @api.model
-    def _get_entry_lines(self, allocation, move):
-        """Return the lines of an entry against the item and against the payment."""
-        is_debit = allocation.item.amount_currency > 0
-        lines = move.line_ids.filtered(
-            lambda line: line.account_id == allocation.item.account_id
-        )
+    def _get_entry_lines(self, item, move):
+        """Return the lines of an entry against the item and against the payment.
+
+        :param item: the `account.move.line` that the discount is of
+        :param move: the entry of the discount, an `account.move`, may be empty
+        :rtype: tuple
+        """
+        is_debit = item.amount_currency > 0
+        lines = move.line_ids.filtered(lambda line: line.account_id == item.account_id)
         against_item = lines.filtered(
             lambda line: (line.amount_currency < 0) == is_debit
         )

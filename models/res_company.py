@@ -118,6 +118,15 @@ class ResCompany(models.Model):
         "second person. 0 for none.",
     )
 
+    collections_nsf_journal_id = fields.Many2one(
+        comodel_name="account.journal",
+        string="Journal of Returned Payments",
+        domain="[('type', '=', 'general')]",
+        help="Receives the entries that take back payments which the bank returns "
+        "(NSF), unless the bank journal has one of its own. What other systems call a "
+        "journal of type Customer payment is Odoo's journal of type Miscellaneous.",
+    )
+
     _check_collections_writeoff_review_amount = models.Constraint(
         "CHECK (collections_writeoff_review_amount >= 0)",
         "The amount to review write-offs from cannot be negative.",
@@ -212,6 +221,12 @@ class ResCompany(models.Model):
         for company in self:
             Posting._check_journal(company.collections_writeoff_journal_id, company)
             Posting._check_account(company.collections_writeoff_account_id, company)
+
+    @api.constrains("collections_nsf_journal_id")
+    def _check_collections_nsf_journal_id(self):
+        Posting = self.env["collections.posting"]
+        for company in self:
+            Posting._check_journal(company.collections_nsf_journal_id, company)
 
     def write(self, vals):
         # EXTENDS base: only administrators may write companies, but the parameters of

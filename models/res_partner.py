@@ -46,6 +46,13 @@ class ResPartner(models.Model):
         groups=AGENT,
     )
 
+    collections_returned_payment_count = fields.Integer(
+        string="Payments Returned",
+        compute="_compute_collections_returned_payment_count",
+        groups=AGENT,
+        help="How many payments of the customer and his contacts the bank returned.",
+    )
+
     @api.constrains("collections_writeoff_account_id")
     def _check_collections_writeoff_account_id(self):
         Posting = self.env["collections.posting"]
@@ -73,6 +80,25 @@ class ResPartner(models.Model):
             ("collections_writeoff_reason_id", "!=", False),
             ("company_id", "in", self.env.companies.ids),
             ("state", "=", "posted"),
+        ]
+
+    @api.depends_context("allowed_company_ids")
+    def _compute_collections_returned_payment_count(self):
+        groups = self.env["collections.payment.return"]._read_group(
+            [*self._get_payment_returns_domain(), ("state", "=", "posted")],
+            ["partner_id"],
+            ["__count"],
+        )
+        counts = {partner.id: count for partner, count in groups}
+        for partner in self:
+            partner.collections_returned_payment_count = counts.get(
+                partner.commercial_partner_id._origin.id, 0
+            )
+
+    def _get_payment_returns_domain(self):
+        return [
+            ("partner_id", "in", self.commercial_partner_id.ids),
+            ("company_id", "in", self.env.companies.ids),
         ]
 
     def _compute_collections_pool_ids(self):
@@ -211,6 +237,18 @@ class ResPartner(models.Model):
         """Open the wizard that takes write-offs of the customers back."""
         moves = self.env["account.move"].search(self._get_writeoffs_domain())
         return self.env["collections.writeoff.reversal.wizard"]._open(moves)
+
+    def action_view_returned_payments(self):
+        """Open the returned payments of the customers.
+
+        :return: a window action
+        :rtype: dict
+        """
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "credit_collections.collections_payment_return_action"
+        )
+        action["domain"] = self._get_payment_returns_domain()
+        return action
 
     def action_view_collections_items(self):
         """Open the open items of the customers."""

@@ -47,6 +47,19 @@ SCREENS = {
         ],
         "wait": ".o_form_view [name='collections_writeoff_amount']",
     },
+    "return_payment": {
+        "url": "/odoo/customer-payments",
+        "click": [
+            ".o_data_row:has-text('Copper Kettle') >> nth=0",
+            "button[name='action_open_nsf']",
+        ],
+        "wait": ".modal [name='preview_data'] table",
+    },
+    "returned_payments": {
+        "url": "/odoo/collections-returned-payments",
+        "click": [".o_facet_remove"],
+        "wait": ".o_data_row",
+    },
 }
 
 BROWSER_OPTIONS = [

@@ -11,6 +11,8 @@ from . import test_collections_pool
 from . import test_collections_rpc
 from . import test_collections_status
 from . import test_collections_tours
+from . import test_payment_return
+from . import test_payment_return_undo
 from . import test_tax_split
 from . import test_writeoff
 from . import test_writeoff_currency
@@ -19,3 +21,8 @@ from . import test_writeoff_reversal
 from . import test_writeoff_wizard
 from . import test_cash_discount
 from . import test_cash_discount_arithmetic
+from . import test_cash_discount_differences
+from . import test_cash_discount_periods
+from . import test_cash_discount_register
+from . import test_cash_discount_undo
+from . import test_settlement_wizard

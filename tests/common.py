@@ -395,3 +395,79 @@ class CashDiscountCommon(WriteoffCommon):
         return [
             row["taken"] for row in self._get_term_lines(invoice).get_cash_discount()
         ]
+
+
+class PaymentReturnCommon(WriteoffCommon):
+    """A company whose bank returns payments."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.bank = cls.company_data["default_journal_bank"]
+        cls.nsf_journal = cls.env["account.journal"].create(
+            {"name": "Returned payments", "code": "NSF", "type": "general"}
+        )
+        cls.company.collections_nsf_journal_id = cls.nsf_journal
+        cls.fee_product = cls._create_fee_product(35)
+
+    @classmethod
+    def _create_fee_product(cls, price, **values):
+        return cls.env["product.product"].create(
+            {
+                "name": "Returned payment fee",
+                "type": "service",
+                "list_price": price,
+                "taxes_id": [Command.clear()],
+                **values,
+            }
+        )
+
+    @classmethod
+    def _create_nsf_wizard(cls, payments, **values):
+        return (
+            payments.env["collections.nsf.wizard"]
+            .with_context(active_model=payments._name, active_ids=payments.ids)
+            .create(values)
+        )
+
+    @classmethod
+    def _return(cls, payments, date, **values):
+        """Return payments through the wizard; returns the records of that."""
+        wizard = cls._create_nsf_wizard(payments, date=date, **values)
+        wizard.action_process()
+        return wizard.return_ids
+
+    @classmethod
+    def _pay(cls, amount, date, *invoices, **values):
+        """Post a payment and match it with documents in one go."""
+        partner = values.pop("partner", cls.partner)
+        payment = cls._create_payment(partner, amount, date, **values)
+        if invoices:
+            cls._match(payment, *invoices)
+        return payment
+
+    @classmethod
+    def _create_bank_transaction(cls, amount, date, lines, **values):
+        """Post a bank transaction and match it with lines of one account."""
+        transaction = cls.env["account.bank.statement.line"].create(
+            {
+                "journal_id": cls.bank.id,
+                "payment_ref": "Bank",
+                "date": date,
+                "amount": amount,
+                "counterpart_account_id": lines.account_id.id,
+                **values,
+            }
+        )
+        counterpart = transaction.move_id.line_ids.filtered(
+            lambda line: line.account_id == lines.account_id
+        )
+        (counterpart | lines).reconcile()
+        return transaction
+
+    @classmethod
+    def _get_liquidity_lines(cls, *payments):
+        lines = cls.env["account.move.line"]
+        for payment in payments:
+            lines |= payment._seek_for_lines()[0]
+        return lines

@@ -101,6 +101,44 @@ class TestCollectionsRpc(CollectionsCommon, HttpCase):
         )
         self.assertEqual(self.partner.collections_balance_ids.amount_promised, 100.0)
 
+    def test_xmlrpc_returns_a_payment(self):
+        journal = self.env["account.journal"].create(
+            {"name": "Returned payments", "code": "NSF", "type": "general"}
+        )
+        payment = self._create_payment(self.partner, 300, "2026-02-10")
+        self._match(self.invoice, payment)
+        context = {"active_model": "account.payment", "active_ids": payment.ids}
+        wizard_id = self._call(
+            "collections.nsf.wizard",
+            "create",
+            {"date": "2026-02-20", "journal_id": journal.id, "charge_fee": False},
+            context=context,
+        )
+        action = self._call("collections.nsf.wizard", "action_process", [wizard_id])
+        self.assertEqual(action["res_model"], "collections.payment.return")
+        [values] = self._call(
+            "collections.payment.return",
+            "read",
+            [action["res_id"]],
+            ["date", "amount", "state", "move_id"],
+        )
+        self.assertEqual(values["date"], "2026-02-20")
+        self.assertEqual((values["amount"], values["state"]), (300.0, "posted"))
+        self.assertEqual(payment.state, "rejected")
+        self.assertEqual(self.invoice.payment_state, "not_paid")
+        with self.assertRaisesRegex(xmlrpc.client.Fault, "returned already"):
+            wizard_id = self._call(
+                "collections.nsf.wizard", "create", {}, context=context
+            )
+            self._call("collections.nsf.wizard", "action_process", [wizard_id])
+        self._call(
+            "collections.payment.return",
+            "action_undo",
+            [action["res_id"]],
+            "2026-03-01",
+        )
+        self.assertEqual(self.invoice.payment_state, "paid")
+
     def test_xmlrpc_errors_are_for_people(self):
         with self.assertRaisesRegex(xmlrpc.client.Fault, "query of the customer pool"):
             self._call("collections.pool", "create", {"name": "P", "domain": "[(1]"})

@@ -1,7 +1,12 @@
 from odoo import fields
 from odoo.tests import HttpCase, tagged
 
-from .common import CashDiscountCommon, CollectionsCommon, WriteoffCommon
+from .common import (
+    CashDiscountCommon,
+    CollectionsCommon,
+    PaymentReturnCommon,
+    WriteoffCommon,
+)
 
 
 @tagged("post_install", "-at_install")
@@ -120,3 +125,45 @@ class TestSettlementTours(CashDiscountCommon, HttpCase):
             login="accountman",
         )
         self.assertEqual(self.term.cash_discount_period_ids.mapped("days"), [21])
+
+
+@tagged("post_install", "-at_install")
+class TestPaymentReturnTours(PaymentReturnCommon, HttpCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.bank.collections_nsf_fee_product_id = cls.fee_product
+        late = fields.Date.subtract(fields.Date.today(), days=45)
+        cls.partners = [
+            cls._create_customer(name) for name in ("Deco Addict", "Gemini Furniture")
+        ]
+        cls.invoices = [
+            cls._create_item(partner, 500, late) for partner in cls.partners
+        ]
+        cls.payments = [
+            cls._pay(500, late, invoice, partner=invoice.partner_id)
+            for invoice in cls.invoices
+        ]
+
+    def test_return_a_payment_and_undo_it(self):
+        self.start_tour(
+            "/odoo/customer-payments",
+            "collections_payment_return_tour",
+            login="accountman",
+        )
+        [payment_return] = self.payments[0].collections_return_ids
+        self.assertEqual(payment_return.state, "cancelled")
+        self.assertEqual(payment_return.comment, "R01")
+        self.assertEqual(payment_return.fee_move_id.payment_state, "reversed")
+        self.assertEqual(self.invoices[0].payment_state, "paid")
+
+    def test_return_several_from_the_list(self):
+        self.start_tour(
+            "/odoo/customer-payments",
+            "collections_payment_return_list_tour",
+            login="accountman",
+        )
+        self.assertEqual([payment.state for payment in self.payments], ["rejected"] * 2)
+        self.assertEqual(
+            [invoice.payment_state for invoice in self.invoices], ["not_paid"] * 2
+        )

@@ -2,6 +2,8 @@ from . import account_payment_register
 from . import base_partner_merge_automatic_wizard
 from . import collections_aging_wizard
 from . import collections_settlement_wizard
+from . import collections_entry_preview
+from . import collections_nsf_wizard
 from . import collections_writeoff_reversal_wizard
 from . import collections_writeoff_sweep_wizard
 from . import collections_writeoff_wizard

@@ -3,7 +3,7 @@ from collections import Counter
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import clean_context, format_amount, format_date
+from odoo.tools import clean_context, format_amount
 
 MODELS = (
     "account.move",
@@ -11,15 +11,13 @@ MODELS = (
     "collections.aging.balance",
     "res.partner",
 )
-# A preview is for reading: beyond this the entries are shown by account.
-PREVIEW_ENTRIES = 10
-PREVIEW_LINES = 100
 
 
 class CollectionsWriteoffWizard(models.TransientModel):
     """Choose what to write off, and see what will be booked before it is."""
 
     _name = "collections.writeoff.wizard"
+    _inherit = "collections.entry.preview"
     _description = "Write Off"
 
     company_id = fields.Many2one(
@@ -270,114 +268,6 @@ class CollectionsWriteoffWizard(models.TransientModel):
             ),
             customers=Writeoff._join_names(partners.mapped("name")),
         )
-
-    # === PREVIEW === #
-
-    def _get_preview(self, vals_list):
-        """Return the entries for the preview widget of accounting.
-
-        Few entries are shown line by line, many by account.
-
-        :param list vals_list: values of `account.move`
-        :rtype: dict
-        """
-        lines = self.env["collections.writeoff"]._get_lines_vals(vals_list)
-        if len(vals_list) > PREVIEW_ENTRIES or len(lines) > PREVIEW_LINES:
-            groups = [self._get_preview_by_account(vals_list, lines)]
-        else:
-            groups = [self._get_preview_of_entry(vals) for vals in vals_list]
-        columns = [
-            {"field": "account", "label": self.env._("Account")},
-            {"field": "name", "label": self.env._("Label")},
-        ]
-        if self.has_currencies:
-            columns.append(
-                {
-                    "field": "amount_currency",
-                    "label": self.env._("In Currency"),
-                    "class": "text-end text-nowrap",
-                }
-            )
-        columns += [
-            {
-                "field": "debit",
-                "label": self.env._("Debit"),
-                "class": "text-end text-nowrap",
-            },
-            {
-                "field": "credit",
-                "label": self.env._("Credit"),
-                "class": "text-end text-nowrap",
-            },
-        ]
-        return {"groups_vals": groups, "options": {"columns": columns}}
-
-    def _get_preview_of_entry(self, vals):
-        partner = self.env["res.partner"].browse(vals["partner_id"] or [])
-        return {
-            "group_name": ", ".join(
-                [
-                    format_date(self.env, vals["date"]),
-                    self.journal_id.name,
-                    partner.name or self.env._("No customer"),
-                ]
-            ),
-            "items_vals": [
-                (0, 0, self._get_preview_item(line["account_id"], line["name"], line))
-                for _command, _id, line in vals["line_ids"]
-            ],
-        }
-
-    def _get_preview_by_account(self, vals_list, lines):
-        totals = {}
-        for line in lines:
-            key = (line["account_id"], line["currency_id"], line["balance"] < 0)
-            total = totals.setdefault(
-                key,
-                {
-                    "amount_currency": 0.0,
-                    "balance": 0.0,
-                    "currency_id": line["currency_id"],
-                    "count": 0,
-                },
-            )
-            total["amount_currency"] += line["amount_currency"]
-            total["balance"] += line["balance"]
-            total["count"] += 1
-        return {
-            "group_name": self.env._(
-                "%(count)s entries in sum:",
-                count=len(vals_list),
-            ),
-            "items_vals": [
-                (
-                    0,
-                    0,
-                    self._get_preview_item(
-                        key[0],
-                        self.env._("%(count)s lines", count=total["count"]),
-                        total,
-                    ),
-                )
-                for key, total in totals.items()
-            ],
-        }
-
-    def _get_preview_item(self, account_id, name, line):
-        currency = self.env["res.currency"].browse(line["currency_id"])
-        balance = self.company_currency_id.round(line["balance"])
-        amount = format_amount(self.env, abs(balance), self.company_currency_id)
-        return {
-            "account": self.env["account.account"].browse(account_id).display_name,
-            "name": name,
-            "amount_currency": (
-                format_amount(self.env, line["amount_currency"], currency)
-                if currency != self.company_currency_id
-                else ""
-            ),
-            "debit": amount if balance > 0 else "",
-            "credit": amount if balance < 0 else "",
-        }
 
     # === ACTION METHODS === #
 

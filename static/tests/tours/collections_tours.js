@@ -275,3 +275,69 @@ registry.category("web_tour.tours").add("collections_discount_periods_tour", {
         { trigger: ".o_form_saved, .o_form_view:not(:has(.o_form_dirty))" },
     ],
 });
+
+registry.category("web_tour.tours").add("collections_payment_return_tour", {
+    steps: () => [
+        { trigger: ".o_data_row:contains('Deco Addict') [name='partner_id']", run: "click" },
+        { trigger: "button[name='action_open_nsf']", run: "click" },
+        {
+            content: "What opens again and what will be booked is shown before",
+            trigger: ".modal [name='opens_data'] tr:contains('INV/'):contains('500.00')",
+        },
+        { trigger: ".modal [name='preview_data'] tr:contains('Returned payment')" },
+        { trigger: ".modal [name='fee_message']:contains('35.00')" },
+        { trigger: ".modal [name='comment'] input", run: "edit R01" },
+        { trigger: ".modal footer button[name='action_process']", run: "click" },
+        {
+            content: "The return opens, with what is open again",
+            trigger: ".o_form_view [name='line_ids'] .o_data_row:contains('Not Paid')",
+        },
+        { trigger: "button[name='action_view_fee']", run: "click" },
+        { trigger: ".o_form_view [name='invoice_line_ids']:contains('Returned payment fee')" },
+        { trigger: ".o_back_button", run: "click" },
+        { trigger: "button[name='action_view_payment']", run: "click" },
+        { trigger: ".o_form_view .ribbon:contains('Returned')" },
+        {
+            content: "A returned payment cannot be reset to draft",
+            trigger: ".o_form_statusbar:not(:has(button[name='action_draft']))",
+        },
+        { trigger: "[name='partner_id'] a, [name='partner_id'] button", run: "click" },
+        {
+            content: "The customer shows how many came back",
+            trigger:
+                ".oe_stat_button[name='action_view_returned_payments']:contains('1')",
+        },
+        { trigger: ".o-mail-Activity:contains('The bank returned')" },
+        { trigger: ".o_back_button", run: "click" },
+        { trigger: "button[name='action_undo_return']", run: "click" },
+        { trigger: ".modal footer button.btn-primary", run: "click" },
+        {
+            content: "The return is undone, the invoice is paid again",
+            trigger: ".o_form_view .o_statusbar_status:contains('Undone')",
+        },
+        { trigger: "[name='line_ids'] .o_data_row:contains('Paid')" },
+    ],
+});
+
+registry.category("web_tour.tours").add("collections_payment_return_list_tour", {
+    steps: () => [
+        {
+            trigger: ".o_data_row:contains('Deco Addict') .o_list_record_selector input",
+            run: "click",
+        },
+        {
+            trigger:
+                ".o_data_row:contains('Gemini Furniture') .o_list_record_selector input",
+            run: "click",
+        },
+        { trigger: ".o_cp_action_menus button:contains('Actions')", run: "click" },
+        { trigger: ".o-dropdown-item:contains('Return Payment')", run: "click" },
+        { trigger: ".modal [name='opens_data'] tr:contains('Gemini Furniture')" },
+        { trigger: ".modal [name='payment_count']:contains('2')" },
+        { trigger: ".modal [name='charge_fee'] input", run: "click" },
+        { trigger: ".modal footer button[name='action_process']", run: "click" },
+        { trigger: ".o_last_breadcrumb_item:contains('Returned Payments')" },
+        { trigger: ".o_list_view .o_data_row:contains('Gemini Furniture')" },
+        { trigger: ".o_list_view .o_data_row:contains('Deco Addict')" },
+    ],
+});
