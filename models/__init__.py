@@ -14,6 +14,10 @@ from . import collections_composition
 from . import collections_cash_discount
 from . import collections_demo
 from . import collections_pool
+from . import collections_reimbursement
+from . import collections_reimbursement_posting
+from . import collections_reimbursement_run
+from . import collections_reimbursement_run_line
 from . import collections_team
 from . import collections_writeoff
 from . import collections_writeoff_reason

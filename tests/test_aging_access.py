@@ -12,6 +12,11 @@ MODELS = [
     "collections.aging.snapshot",
     "collections.aging.wizard",
     "collections.pool",
+    "collections.reimbursement",
+    "collections.reimbursement.run",
+    "collections.reimbursement.run.line",
+    "collections.reimbursement.wizard",
+    "collections.reimbursement.wizard.line",
     "collections.team",
     "collections.writeoff.reason",
     "collections.writeoff.reversal.wizard",
@@ -42,6 +47,7 @@ class TestAgingAccess(CollectionsCommon):
             "collections.composition",
             "collections.demo",
             "collections.posting",
+            "collections.reimbursement.posting",
             "collections.writeoff",
         }
         self.assertEqual(ours - abstract, set(MODELS))
