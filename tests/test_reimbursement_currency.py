@@ -80,7 +80,7 @@ class TestReimbursementCurrency(ReimbursementCommon):
         self._assert_clearing_closed()
 
     def test_minimum_in_another_currency(self):
-        """25.00 USD are 100.00 EUR on the day; the currency's own sum does not count."""
+        """25.00 USD are 100.00 EUR on the day."""
         for amount, state in ((99.96, "held"), (100.0, "reimburse")):
             customer = self._create_customer(f"Credit of {amount}")
             self._create_item(customer, -amount, "2026-01-31", currency_id=self.euro.id)
