@@ -14,6 +14,7 @@ import databases
 
 BENCHES = {
     "aging": "aging snapshot against plain SQL and the OCA aged partner balance",
+    "reimburse": "1,000 customers reimbursed against core booking the same",
     "writeoff": "1,000 write-offs against core booking the same, and payments of 0.00",
 }
 

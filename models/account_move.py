@@ -559,31 +559,6 @@ class AccountMove(models.Model):
                 )
             )
 
-    def _prepare_reimbursement_reversal_vals(self):
-        """Return the values of what takes back a bill or transfer of a locked period.
-
-        The rate is that of the bill, so that the clearing account closes.
-        """
-        self.ensure_one()
-        Posting = self.env["collections.reimbursement.posting"]
-        reimbursement = self.collections_reimbursement_id
-        journals = (
-            reimbursement.bill_id.journal_id | reimbursement.transfer_move_id.journal_id
-        )
-        today = fields.Date.context_today(self)
-        date = Posting._get_free_date(self.company_id, journals, max(today, self.date))
-        vals = {
-            "date": date,
-            "ref": self.env._("Cancelled reimbursement %(move)s", move=self.name),
-        }
-        if self.is_purchase_document():
-            vals.update(
-                invoice_date=date,
-                invoice_date_due=date,
-                invoice_currency_rate=self.invoice_currency_rate,
-            )
-        return vals
-
     # === OVERRIDES === #
 
     @api.model

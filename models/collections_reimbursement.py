@@ -219,11 +219,11 @@ class CollectionsReimbursement(models.Model):
         token = {"collections_reimbursement": REIMBURSEMENT_TOKEN}
         moves = (self.bill_id | self.transfer_move_id).with_context(**token)
         closed = self.filtered(lambda record: record._is_closed())
-        closed_moves = moves & (closed.bill_id | closed.transfer_move_id)
-        (moves - closed_moves).button_cancel()
-        if closed_moves:
-            closed_moves._reverse_moves(
-                [move._prepare_reimbursement_reversal_vals() for move in closed_moves],
+        (moves - closed.bill_id - closed.transfer_move_id).button_cancel()
+        for reimbursement in closed:
+            pair = reimbursement.bill_id | reimbursement.transfer_move_id
+            pair.with_context(**token)._reverse_moves(
+                [reimbursement._prepare_reversal_vals(move) for move in pair],
                 cancel=True,
             )
         # Reimbursements are written by their own methods only; the callers check.
@@ -246,3 +246,30 @@ class CollectionsReimbursement(models.Model):
             )
             for move in self.bill_id | self.transfer_move_id
         )
+
+    def _prepare_reversal_vals(self, move):
+        """Return the values of what takes back a bill or transfer of a locked period.
+
+        Both have the same date, and the rate of the bill, so that the clearing account
+        closes.
+
+        :param move: the bill or the transfer, an `account.move`
+        """
+        self.ensure_one()
+        today = fields.Date.context_today(self)
+        date = self.env["collections.reimbursement.posting"]._get_free_date(
+            self.company_id,
+            self.bill_id.journal_id | self.transfer_move_id.journal_id,
+            max(today, self.date),
+        )
+        vals = {
+            "date": date,
+            "ref": self.env._("Cancelled reimbursement %(move)s", move=move.name),
+        }
+        if move == self.bill_id:
+            vals.update(
+                invoice_date=date,
+                invoice_date_due=date,
+                invoice_currency_rate=move.invoice_currency_rate,
+            )
+        return vals

@@ -649,6 +649,7 @@ class CollectionsReimbursementPosting(models.AbstractModel):
         )
         transfers._post(soft=False)
         booking._match(company, units, bills, transfers)
+        (bills | transfers).invalidate_recordset(["collections_reimbursement_id"])
         # Nobody may write reimbursements by hand; checked above.
         Reimbursement_sudo = self.env["collections.reimbursement"].sudo()
         return Reimbursement_sudo.create(

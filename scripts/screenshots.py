@@ -36,6 +36,14 @@ SCREENS = {
         ],
         "wait": ".o_form_view [name='collections_writeoff_amount']",
     },
+    "reimburse": {
+        "url": "/odoo/collections-reimburse",
+        "wait": ".modal .o_data_row",
+    },
+    "reimbursements": {
+        "url": "/odoo/collections-reimbursements",
+        "wait": ".o_data_row",
+    },
 }
 
 BROWSER_OPTIONS = [

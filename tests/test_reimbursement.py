@@ -278,6 +278,35 @@ class TestReimbursement(ReimbursementCommon):
         reimbursement.action_cancel()
         self._assert_undone(books, states, [invoice])
 
+    def test_defaults_do_not_change_the_bill(self):
+        """Neither terms of the vendor, nor taxes, nor mappings of accounts."""
+        position = self.env["account.fiscal.position"].create(
+            {
+                "name": "Mapping",
+                "account_ids": [
+                    Command.create(
+                        {
+                            "account_src_id": self.clearing_account.id,
+                            "account_dest_id": self.writeoff_account.id,
+                        }
+                    )
+                ],
+            }
+        )
+        self.vendor.write(
+            {
+                "property_supplier_payment_term_id": self.pay_terms_b.id,
+                "property_account_position_id": position.id,
+            }
+        )
+        self.clearing_account.tax_ids = self.tax_purchase_a
+        self._create_item(self.partner, -100, "2026-01-31")
+        bill = self._reimburse().bill_id
+        self._assert_entry(
+            bill, [(self.clearing_account, 100, 0), (self.payable, 0, 100)]
+        )
+        self.assertEqual(str(bill.invoice_date_due), "2026-04-30")
+
     def test_bill_is_paid_like_any_other(self):
         self._create_item(self.partner, -100, "2026-01-31")
         reimbursement = self._reimburse()

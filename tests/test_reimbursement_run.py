@@ -175,7 +175,7 @@ class TestReimbursementRun(ReimbursementCommon):
 
         def fail(model, company, date, unit, vendor):
             if unit.proposal.position.partner == poor:
-                raise UserError("No bill for this one")
+                raise UserError(model.env._("No bill for this one"))
             return prepare(model, company, date, unit, vendor)
 
         with patch.object(

@@ -120,6 +120,34 @@ class TestReimbursementUndo(ReimbursementCommon):
             self.bill.with_user(clerk).button_draft()
         self.assertEqual(self.reimbursement.state, "posted")
 
+    def test_agents_read_everything(self):
+        agent = self._create_user(
+            "agent_only", "credit_collections.group_collections_agent"
+        )
+        reimbursement = self.reimbursement.with_user(agent)
+        [values] = reimbursement.read()
+        self.assertEqual(values["amount"], 120.0)
+        self.assertTrue(reimbursement.settlement_partial_ids.read())
+        self.assertTrue(reimbursement.run_id.read())
+        self.assertEqual(
+            self.bill.with_user(agent).collections_reimbursement_id, (reimbursement)
+        )
+        self.assertEqual(
+            self.partner.with_user(agent).collections_reimbursement_count, 1
+        )
+
+    def test_search_bills_by_reimbursement(self):
+        Move = self.env["account.move"]
+        mine = [("id", "in", (self.bill | self.transfer | self.invoice).ids)]
+        for operator, value, expected in (
+            ("!=", False, self.bill | self.transfer),
+            ("=", False, self.invoice),
+            ("in", self.reimbursement.ids, self.bill | self.transfer),
+            ("any", [("amount", "=", 120)], self.bill | self.transfer),
+        ):
+            domain = [("collections_reimbursement_id", operator, value), *mine]
+            self.assertEqual(Move.search(domain), expected.sorted())
+
     def test_payment_that_is_undone_leaves_the_customer_owing(self):
         """The money went out: who takes the payment back owes it."""
         self._get_term_lines(self.payment).remove_move_reconcile()
