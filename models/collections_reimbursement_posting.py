@@ -387,15 +387,19 @@ class CollectionsReimbursementPosting(models.AbstractModel):
         net = currency.round(position.credit - position.debit + discount)
         amount = max(net, 0.0)
         amount_company = company.currency_id.round(amount * rate)
-        debts = ", ".join(other.currency.format(other.debit) for other in owing)
+        debts = ", ".join(
+            other.currency.format(other.debit)
+            for other in owing
+            if other.currency != currency
+        )
         note = ""
+        if debts:
+            note = self.env._("Owes in another currency: %(amounts)s.", amounts=debts)
         problems = []
         if owing and not include_open_debits:
-            problems.append(self.env._("Has open debits: %(amounts)s.", amounts=debts))
+            problems += [self.env._("Has open debits."), *([note] if note else [])]
         elif not amount:
             problems.append(self.env._("The open debits take all of the credit."))
-        elif [other for other in owing if other.currency != currency]:
-            note = self.env._("Owes in another currency: %(amounts)s.", amounts=debts)
         if position.is_disputed:
             problems.append(self.env._("An open item is disputed."))
         if amount and company.currency_id.compare_amounts(amount_company, minimum) < 0:

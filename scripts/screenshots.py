@@ -37,7 +37,11 @@ SCREENS = {
         "wait": ".o_form_view [name='collections_writeoff_amount']",
     },
     "reimburse": {
-        "url": "/odoo/collections-reimburse",
+        "url": "/odoo/collections-reimbursements",
+        "click": [
+            "[data-menu-xmlid='credit_collections.collections_menu_reimbursement']",
+            "[data-menu-xmlid='credit_collections.collections_menu_reimburse']",
+        ],
         "wait": ".modal .o_data_row",
     },
     "reimbursements": {

@@ -150,7 +150,9 @@ class CollectionsReimbursementWizard(models.TransientModel):
 
     def _get_wizard_action(self):
         return self._get_records_action(
-            name=self.env._("Reimburse Customers"), target="new", context={}
+            name=self.env._("Reimburse Customers"),
+            target="new",
+            context={"dialog_size": "extra-large"},
         )
 
     def action_preview(self):
@@ -393,10 +395,11 @@ class CollectionsReimbursementWizardLine(models.TransientModel):
     )
     reason = fields.Char(readonly=True)
 
-    @api.depends("vendor_id")
+    @api.depends("vendor_id", "state")
     def _compute_vendor_name(self):
         for line in self:
             vendor_sudo = line.vendor_id.sudo()  # the reason says when it is not ours
-            line.vendor_name = vendor_sudo.display_name or self.env._(
-                "New one-time vendor"
-            )
+            name = vendor_sudo.display_name
+            if not name and line.state == "reimburse":
+                name = self.env._("New one-time vendor")
+            line.vendor_name = name
