@@ -639,9 +639,10 @@ class CollectionsReimbursementPosting(models.AbstractModel):
         )
         vendors = booking._provide_vendors(company, units)
         vendors_by_unit = [vendors[unit.proposal.position.partner] for unit in units]
+        journal = self._get_bill_journal(company)
         bills = booking._create_bills(
             [
-                booking._prepare_bill_vals(company, date, unit, vendor)
+                booking._prepare_bill_vals(company, journal, date, unit, vendor)
                 for unit, vendor in zip(units, vendors_by_unit, strict=True)
             ]
         )
@@ -704,12 +705,13 @@ class CollectionsReimbursementPosting(models.AbstractModel):
         return bills.with_env(self.env)
 
     @api.model
-    def _prepare_bill_vals(self, company, date, unit, vendor):
+    def _prepare_bill_vals(self, company, journal, date, unit, vendor):
         """Return the values of the vendor bill of one reimbursement.
 
         Hook: override to carry more to the bill. It is due at once, without taxes.
 
         :param company: the `res.company`
+        :param journal: the `account.journal`, of type purchase
         :param date: the date of the bill
         :param unit: the `Unit`
         :param vendor: the `res.partner` who gets the bill
@@ -719,7 +721,7 @@ class CollectionsReimbursementPosting(models.AbstractModel):
         return {
             "move_type": "in_invoice",
             "company_id": company.id,
-            "journal_id": self._get_bill_journal(company).id,
+            "journal_id": journal.id,
             "partner_id": vendor.id,
             "currency_id": unit.proposal.position.currency.id,
             "invoice_date": date,
@@ -831,6 +833,8 @@ class CollectionsReimbursementPosting(models.AbstractModel):
             for line in transfer.line_ids - clearing:
                 plan.append(groups[line.account_id] | line)
             everything |= unit.items | clearing
+        # Core would read these line by line.
+        everything.move_id.line_ids.mapped("tax_ids")
         everything._reconcile_plan(plan)
         left = everything.filtered(
             lambda line: not line.currency_id.is_zero(line.amount_residual_currency)

@@ -178,7 +178,8 @@ class CollectionsReimbursementRun(models.Model):
         except OperationalError:
             # Somebody else has changed the same rows: the transaction is over.
             raise
-        except Exception as error:  # noqa: BLE001  one customer must not stop the others
+        except Exception as error:
+            # Whatever it is, one customer must not keep the others from their money.
             self.env.invalidate_all(flush=False)
             if len(lines) > 1:
                 middle = len(lines) // 2
@@ -205,15 +206,15 @@ class CollectionsReimbursementRun(models.Model):
                 company, self.date, self.minimum, self.include_open_debits, partners
             )
         }
-        fit = lines.browse()
         lines_sudo = lines.sudo()  # the work list is written by its run only
+        fit = []
         for line in lines_sudo:
             proposal = proposals.get((line.partner_id, line.currency_id))
             reason = self._find_change(line, proposal)
             if reason:
                 line.write({"state": "held", "reason": reason})
             else:
-                fit |= line
+                fit.append(line)
         if not fit:
             return
         reimbursements = Posting._book(
@@ -224,7 +225,7 @@ class CollectionsReimbursementRun(models.Model):
         )
         reimbursements.sudo().write({"run_id": self.id})
         for line, reimbursement in zip(fit, reimbursements, strict=True):
-            line.sudo().write(
+            line.write(
                 {
                     "state": "reimbursed",
                     "vendor_id": reimbursement.vendor_id.id,

@@ -173,10 +173,10 @@ class TestReimbursementRun(ReimbursementCommon):
         poor = self.customers[2]
         prepare = type(self.env["collections.reimbursement.posting"])._prepare_bill_vals
 
-        def fail(model, company, date, unit, vendor):
+        def fail(model, company, journal, date, unit, vendor):
             if unit.proposal.position.partner == poor:
                 raise UserError(model.env._("No bill for this one"))
-            return prepare(model, company, date, unit, vendor)
+            return prepare(model, company, journal, date, unit, vendor)
 
         with patch.object(
             posting.CollectionsReimbursementPosting, "_prepare_bill_vals", fail
