@@ -197,8 +197,7 @@ class CollectionsReimbursementRun(models.Model):
         Posting = self.env["collections.reimbursement.posting"]
         company = self.company_id
         partners = lines.partner_id
-        locked = Posting._get_items(company, self.date, partners)
-        Posting._lock(self.env["account.move.line"].union(*locked.values()))
+        busy = self._lock_items(Posting._get_items(company, self.date, partners))
         items = Posting._get_items(company, self.date, partners)
         proposals = {
             proposal.key: proposal
@@ -209,9 +208,11 @@ class CollectionsReimbursementRun(models.Model):
         lines_sudo = lines.sudo()  # the work list is written by its run only
         fit = []
         for line in lines_sudo:
-            proposal = proposals.get((line.partner_id, line.currency_id))
-            reason = self._find_change(line, proposal)
-            if reason:
+            key = (line.partner_id, line.currency_id)
+            reason = self._find_change(line, proposals.get(key))
+            if key in busy:
+                line.write({"state": "failed", "reason": self._get_busy_message()})
+            elif reason:
                 line.write({"state": "held", "reason": reason})
             else:
                 fit.append(line)
@@ -232,6 +233,26 @@ class CollectionsReimbursementRun(models.Model):
                     "reimbursement_id": reimbursement.id,
                 }
             )
+
+    def _lock_items(self, items):
+        """Keep others from changing items until the end of the transaction.
+
+        :param dict items: `account.move.line` by customer and currency
+        :return: the customers and currencies of which somebody else holds an item
+        :rtype: set
+        """
+        lines = self.env["account.move.line"].union(*items.values())
+        # The copy read before the lock was got may be old by now.
+        self.env.flush_all()
+        held = lines - lines.try_lock_for_update(allow_referencing=True)
+        lines.invalidate_recordset()
+        return {key for key, group in items.items() if group & held}
+
+    def _get_busy_message(self):
+        return self.env._(
+            "Somebody else is booking on the same items at this moment. Try again to "
+            "see what is still open."
+        )
 
     def _find_change(self, line, proposal):
         """Return why a line cannot be booked as it was shown, or None.
