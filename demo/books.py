@@ -135,6 +135,7 @@ UNAPPLIED_PAYMENTS = [
     ("gouden_tulp", 16, 1850.00, "Vooruitbetaling"),
     ("bjorkholm", 5, 920.00, "Faktura ?"),
     ("old_harbor", 64, 112.40, "Rounding up the month"),
+    ("twin_pines", 38, 640.00, "Paid the same invoice twice"),
 ]
 
 # Customer, status of his oldest open item without one, days until the promised day,
@@ -186,6 +187,12 @@ RETURNED_PAYMENTS = [
     ("thornbury", 30, "mandate", "MD01", False),
     ("lakeside", 18, "stopped", "R08, belongs to another customer", True),
 ]
+# Customer, days before today, whether it was taken back
+REIMBURSEMENTS = [
+    ("twin_pines", 24, True),
+    ("pinecrest", 20, False),
+]
+MINIMUM_REIMBURSEMENT = 25.0
 
 
 class PlannedPayment(NamedTuple):
@@ -250,6 +257,8 @@ class DemoBooks:
         self._write_off()
         self._set_return_parameters()
         self._return_payments()
+        self._set_reimbursement_parameters()
+        self._reimburse()
         self._run_snapshots()
         return True
 
@@ -689,6 +698,40 @@ class DemoBooks:
             wizard.action_process()
             if is_mistake:
                 wizard.return_ids.action_undo(self._get_day(days_ago - 2))
+
+    # === REIMBURSEMENTS === #
+
+    def _set_reimbursement_parameters(self):
+        journal = self.company.collections_settlement_journal_id or self.env[
+            "account.journal"
+        ].create(
+            {
+                "name": "Settlements",
+                "code": "SETL",
+                "type": "general",
+                "sequence": 100,  # nobody's first miscellaneous journal
+                "company_id": self.company.id,
+            }
+        )
+        self.company.write(
+            {
+                "collections_settlement_journal_id": journal.id,
+                "collections_reimbursement_minimum": MINIMUM_REIMBURSEMENT,
+            }
+        )
+        self.company.action_create_reimbursement_account()
+
+    def _reimburse(self):
+        for name, days_ago, is_cancelled in REIMBURSEMENTS:
+            wizard = self.env["collections.reimbursement.wizard"].create(
+                {
+                    "partner_ids": [Command.set(self.customers[name].ids)],
+                    "date": self._get_workday(self._get_day(days_ago)),
+                }
+            )
+            wizard.action_reimburse()
+            if is_cancelled:
+                wizard.run_id.reimbursement_ids.action_cancel()
 
     # === COLLECTIONS === #
 

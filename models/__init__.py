@@ -24,6 +24,10 @@ from . import collections_payment_return
 from . import collections_payment_return_line
 from . import collections_payment_return_reason
 from . import collections_pool
+from . import collections_reimbursement
+from . import collections_reimbursement_posting
+from . import collections_reimbursement_run
+from . import collections_reimbursement_run_line
 from . import collections_team
 from . import collections_writeoff
 from . import collections_writeoff_reason

@@ -7,6 +7,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from .collections_posting import RETURN_TOKEN, WRITEOFF_TOKEN
+from .collections_reimbursement_posting import REIMBURSEMENT_TOKEN
 from .res_partner import AGENT
 
 WRITEOFF_FIELDS = frozenset(
@@ -75,6 +76,16 @@ class AccountMove(models.Model):
         readonly=True,
         groups=AGENT,
         help="The payments that the entry takes back, as the bank returned them.",
+    )
+
+    collections_reimbursement_id = fields.Many2one(
+        comodel_name="collections.reimbursement",
+        string="Reimbursement",
+        compute="_compute_collections_reimbursement_id",
+        search="_search_collections_reimbursement_id",
+        groups="credit_collections.group_collections_agent",
+        help="The customer credit that this bill pays out, or this entry takes from "
+        "the customer.",
     )
 
     # === COMPUTE METHODS === #
@@ -176,6 +187,35 @@ class AccountMove(models.Model):
             """
         )
 
+    @api.depends("state")
+    def _compute_collections_reimbursement_id(self):
+        reimbursements = self.env["collections.reimbursement"].search(
+            self._get_reimbursements_domain()
+        )
+        by_move = {}
+        for reimbursement in reimbursements:
+            by_move[reimbursement.bill_id] = reimbursement
+            by_move[reimbursement.transfer_move_id] = reimbursement
+        for move in self:
+            move.collections_reimbursement_id = by_move.get(move._origin, False)
+
+    def _search_collections_reimbursement_id(self, operator, value):
+        if operator not in ("in", "any"):
+            return NotImplemented
+        Reimbursement = self.env["collections.reimbursement"]
+        domain = Domain("id", "in", value) if operator == "in" else Domain(value)
+        found = Reimbursement._get_moves_domain(domain)
+        if operator == "in" and False in value:
+            found |= ~Reimbursement._get_moves_domain(Domain.TRUE)
+        return found
+
+    def _get_reimbursements_domain(self):
+        return [
+            "|",
+            ("bill_id", "in", self.ids),
+            ("transfer_move_id", "in", self.ids),
+        ]
+
     # === ACTION METHODS === #
 
     def action_open_writeoff(self):
@@ -221,6 +261,12 @@ class AccountMove(models.Model):
         reversals = self._reverse_writeoffs(date)
         return reversals._get_records_action(
             name=self.env._("Reversed Write-offs"), context={"create": False}
+        )
+
+    def action_view_reimbursement(self):
+        """Open the reimbursement that the bill or entry belongs to."""
+        return self.collections_reimbursement_id._get_records_action(
+            name=self.env._("Reimbursement")
         )
 
     # === BUSINESS METHODS === #
@@ -494,6 +540,36 @@ class AccountMove(models.Model):
                 )
             )
 
+    def _get_reimbursements_in_force(self):
+        """Return the reimbursements of bills and transfers, unless they are at work.
+
+        Whoever changes a bill has to know, also who may not see reimbursements.
+
+        :return: `collections.reimbursement`, under sudo
+        """
+        Reimbursement_sudo = self.env["collections.reimbursement"].sudo()
+        if self.env.context.get("collections_reimbursement") is REIMBURSEMENT_TOKEN:
+            return Reimbursement_sudo
+        return Reimbursement_sudo.search(
+            Domain(self._get_reimbursements_domain()) & Domain("state", "=", "posted")
+        )
+
+    def _check_not_reimbursed(self):
+        """Refuse to take bills and transfers of reimbursements apart.
+
+        :raise UserError: names the reimbursements
+        """
+        reimbursements_sudo = self._get_reimbursements_in_force()
+        if reimbursements_sudo:
+            raise UserError(
+                self.env._(
+                    "These belong to reimbursements of customers: %(names)s. Cancel "
+                    "the reimbursement instead: it takes the bill back and gives the "
+                    "customer the credit again.",
+                    names=", ".join(reimbursements_sudo.mapped("display_name")),
+                )
+            )
+
     # === OVERRIDES === #
 
     @api.model
@@ -540,6 +616,8 @@ class AccountMove(models.Model):
         if not self:
             return super().button_draft()
         self._check_payment_not_returned()
+        # ... and lets a bill be changed while the customer's credit is gone.
+        self._check_not_reimbursed()
         entries = self.filtered("collections_writeoff_reason_id")
         taken_back = entries.filtered(
             lambda move: any(
@@ -562,12 +640,23 @@ class AccountMove(models.Model):
         entries._sync_writeoff_matching()
         return result
 
+    def button_cancel(self):
+        # EXTENDS account: who cancels the bill means the reimbursement
+        reimbursements = self._get_reimbursements_in_force()
+        if not reimbursements:
+            return super().button_cancel()
+        reimbursements.sudo(self.env.su).action_cancel()
+        rest = self.filtered(lambda move: move.state != "cancel")
+        return super(AccountMove, rest).button_cancel() if rest else None
+
     def _reverse_moves(self, default_values_list=None, cancel=False):
-        # EXTENDS account: reversals count against the write-offs of their reason
+        # EXTENDS account: reversals count against the write-offs of their reason, and
+        # the bill of a reimbursement is not reversed alone
         if cancel:
             # What is taken off its items here is reversed already.
             self = self.with_context(collections_reversing=True)
         self._check_payment_not_returned()
+        self._check_not_reimbursed()
         entries = self.filtered("collections_writeoff_reason_id")
         if cancel:
             (self - entries)._check_not_written_off()

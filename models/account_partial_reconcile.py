@@ -20,6 +20,15 @@ class AccountPartialReconcile(models.Model):
         help="The discount, in the currency of the invoice.",
     )
 
+    collections_reimbursement_id = fields.Many2one(
+        comodel_name="collections.reimbursement",
+        string="Reimbursement",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="The reimbursement that settled this debit first.",
+    )
+
     # Aging as of a past day looks for what was matched after that day.
     _collections_max_date_idx = models.Index("(max_date)")
 

@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -236,6 +237,26 @@ class CollectionsAgingBalance(models.Model):
     def action_open_writeoff(self):
         """Open the wizard that writes off all that is open of the customers."""
         return self.env["collections.writeoff.wizard"]._open(self)
+
+    def action_open_reimbursement(self):
+        """Open the wizard that reimburses the credits of the customers.
+
+        :raise UserError: when the rows belong to several companies, or to nobody
+        """
+        company = self.company_id
+        if not self.partner_id:
+            raise UserError(
+                self.env._("Select customers first: these rows belong to nobody.")
+            )
+        if len(company) > 1:
+            raise UserError(
+                self.env._(
+                    "The customers belong to several companies: %(companies)s. "
+                    "Reimburse them one company at a time.",
+                    companies=", ".join(company.mapped("name")),
+                )
+            )
+        return self.partner_id.with_company(company).action_open_reimbursement()
 
     # === BUSINESS METHODS === #
 

@@ -56,11 +56,12 @@ class CollectionsPosting(models.AbstractModel):
         )
 
     @api.model
-    def _find_journal_problem(self, journal, company):
-        """Return why a general journal cannot be used, as a text, or None.
+    def _find_journal_problem(self, journal, company, journal_type="general"):
+        """Return why a journal cannot be used, as a text, or None.
 
         :param journal: one `account.journal`
         :param company: the `res.company` that books
+        :param str journal_type: the type that it must have
         """
         if not journal.active:
             return self.env._(
@@ -73,11 +74,12 @@ class CollectionsPosting(models.AbstractModel):
                 journal=journal.display_name,
                 company=company.name,
             )
-        if journal.type != "general":
+        if journal.type != journal_type:
+            types = dict(journal._fields["type"]._description_selection(self.env))
             return self.env._(
-                "The journal %(journal)s is not of type Miscellaneous. Choose one "
-                "that is.",
+                "The journal %(journal)s is not of type %(type)s. Choose one that is.",
                 journal=journal.display_name,
+                type=types[journal_type],
             )
         return None
 
@@ -111,14 +113,15 @@ class CollectionsPosting(models.AbstractModel):
         return None
 
     @api.model
-    def _check_journal(self, journal, company):
+    def _check_journal(self, journal, company, journal_type="general"):
         """Refuse a journal that nothing can be booked in as a parameter.
 
         :param journal: an `account.journal`, may be empty
         :param company: the `res.company` that books
+        :param str journal_type: the type that it must have
         :raise ValidationError: says what is wrong with the journal
         """
-        problem = journal and self._find_journal_problem(journal, company)
+        problem = journal and self._find_journal_problem(journal, company, journal_type)
         if problem:
             raise ValidationError(problem)
 

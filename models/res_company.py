@@ -1,7 +1,11 @@
-from odoo import api, fields, models
+from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 
-from .collections_posting import LEDGER_ACCOUNT_DOMAIN
+from .collections_posting import LEDGER_ACCOUNT_DOMAIN, REFUSED_ACCOUNT_TYPES
+
+CLEARING_ACCOUNT_DOMAIN = str(
+    [("account_type", "not in", REFUSED_ACCOUNT_TYPES), ("reconcile", "=", True)]
+)
 
 
 class ResCompany(models.Model):
@@ -34,7 +38,8 @@ class ResCompany(models.Model):
         comodel_name="account.journal",
         string="Settlement Journal",
         domain="[('type', '=', 'general')]",
-        help="Receives the entries of cash discounts. What other systems call a "
+        help="Receives the entries of cash discounts, and the transfers of "
+        "reimbursements. What other systems call a "
         "journal of type Customer payment is Odoo's journal of type Miscellaneous.",
     )
     collections_partial_cash_discount = fields.Boolean(
@@ -127,6 +132,41 @@ class ResCompany(models.Model):
         "journal of type Customer payment is Odoo's journal of type Miscellaneous.",
     )
 
+    collections_reimbursement_minimum = fields.Monetary(
+        string="Minimum Reimbursement",
+        help="Customers with a credit below this are held. The amount itself counts.",
+    )
+    collections_reimbursement_account_id = fields.Many2one(
+        comodel_name="account.account",
+        string="Clearing Account of Reimbursements",
+        domain=CLEARING_ACCOUNT_DOMAIN,
+        help="Stands on the vendor bill, as core allows no receivable account there, "
+        "and is closed by the transfer entry at once. It has to allow reconciliation "
+        "and to be neither receivable nor payable.",
+    )
+    collections_reimbursement_journal_id = fields.Many2one(
+        comodel_name="account.journal",
+        string="Journal of Reimbursement Bills",
+        domain="[('type', '=', 'purchase')]",
+        help="Receives the vendor bills. When empty, the first purchase journal does. "
+        "The transfer entries go to the settlement journal.",
+    )
+    collections_reimbursement_vendor = fields.Selection(
+        selection=[
+            ("one_time", "One-time vendor"),
+            ("same", "The customer"),
+        ],
+        string="Reimburse to",
+        default="one_time",
+        required=True,
+        help="Who gets the bill when the customer has no vendor account: a one-time "
+        "vendor, made with the first reimbursement, or the customer's own contact.",
+    )
+
+    _check_collections_reimbursement_minimum = models.Constraint(
+        "CHECK (collections_reimbursement_minimum >= 0)",
+        "The minimum reimbursement cannot be negative.",
+    )
     _check_collections_writeoff_review_amount = models.Constraint(
         "CHECK (collections_writeoff_review_amount >= 0)",
         "The amount to review write-offs from cannot be negative.",
@@ -228,6 +268,25 @@ class ResCompany(models.Model):
         for company in self:
             Posting._check_journal(company.collections_nsf_journal_id, company)
 
+    @api.constrains(
+        "collections_settlement_journal_id",
+        "collections_reimbursement_account_id",
+        "collections_reimbursement_journal_id",
+    )
+    def _check_collections_reimbursement(self):
+        Posting = self.env["collections.reimbursement.posting"]
+        for company in self:
+            account = company.collections_reimbursement_account_id
+            problem = account and Posting._find_clearing_account_problem(
+                account, company
+            )
+            if problem:
+                raise ValidationError(problem)
+            Posting._check_journal(company.collections_settlement_journal_id, company)
+            Posting._check_journal(
+                company.collections_reimbursement_journal_id, company, "purchase"
+            )
+
     def write(self, vals):
         # EXTENDS base: only administrators may write companies, but the parameters of
         # collections are the business of collections managers.
@@ -258,6 +317,53 @@ class ResCompany(models.Model):
     def _get_collections_parameters(self):
         """Return the names of the fields that collections managers may write."""
         return {name for name in self._fields if name.startswith("collections_")}
+
+    def action_create_reimbursement_account(self):
+        """Create a clearing account of reimbursements, and set it as the parameter.
+
+        :return: a window action on the parameters
+        :rtype: dict
+        :raise AccessError: when the user is not a collections manager
+        """
+        self.ensure_one()
+        self.env["collections.posting"]._check_manager()
+        if self not in self.env.user.company_ids:
+            raise AccessError(
+                self.env._(
+                    "You do not work for %(companies)s and cannot change the "
+                    "collections parameters there.",
+                    companies=self.sudo().name,
+                )
+            )
+        if not self.collections_reimbursement_account_id:
+            # Accounts are made by accounting administrators; this one is proper.
+            Account_sudo = self.env["account.account"].sudo().with_company(self)
+            self.collections_reimbursement_account_id = Account_sudo.create(
+                self._prepare_reimbursement_account_vals()
+            ).sudo(self.env.su)
+        return self._get_collections_parameters_action()
+
+    def _prepare_reimbursement_account_vals(self):
+        """Return the values of the clearing account that the setup button creates.
+
+        Its code is the next free one after the company's first current liability.
+        """
+        Account = self.env["account.account"].sudo().with_company(self)
+        neighbour = Account.search(
+            [
+                *Account._check_company_domain(self),
+                ("account_type", "=", "liability_current"),
+            ],
+            order="code",
+            limit=1,
+        )
+        return {
+            "name": self.env._("Customer reimbursements"),
+            "code": Account._search_new_account_code(neighbour.code or "201000"),
+            "account_type": "liability_current",
+            "reconcile": True,
+            "company_ids": [Command.set(self.root_id.ids)],
+        }
 
     @api.model
     def action_open_collections_parameters(self):

@@ -53,6 +53,39 @@ class ResPartner(models.Model):
         help="How many payments of the customer and his contacts the bank returned.",
     )
 
+    # Whoever can set it decides who gets the money.
+    collections_vendor_id = fields.Many2one(
+        comodel_name="res.partner",
+        string="Vendor Account",
+        company_dependent=True,
+        ondelete="restrict",
+        groups=MANAGER,
+        help="Gets the vendor bill when a credit of this customer is reimbursed. "
+        "Empty, the parameters decide.",
+    )
+    collections_one_time_vendor = fields.Boolean(
+        string="One-time Vendor",
+        copy=False,
+        groups=f"{AGENT},account.group_account_invoice,account.group_account_readonly",
+        help="Was made to reimburse a customer. It is archived by night when nothing "
+        "is open on it, and taken out of the archive for the next reimbursement. "
+        "Untick to keep it as an ordinary vendor.",
+    )
+    collections_one_time_customer_id = fields.Many2one(
+        comodel_name="res.partner",
+        string="One-time Vendor of",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+        groups=MANAGER,
+    )
+    collections_reimbursement_count = fields.Integer(
+        string="Reimbursements",
+        compute="_compute_collections_reimbursement_count",
+        groups=AGENT,
+    )
+
     @api.constrains("collections_writeoff_account_id")
     def _check_collections_writeoff_account_id(self):
         Posting = self.env["collections.posting"]
@@ -263,3 +296,75 @@ class ResPartner(models.Model):
         ]
         action["context"] = {"create": False}
         return action
+
+    def _compute_collections_reimbursement_count(self):
+        counts = dict(
+            self.env["collections.reimbursement"]._read_group(
+                [
+                    ("partner_id", "in", self.commercial_partner_id.ids),
+                    ("company_id", "in", self.env.companies.ids),
+                ],
+                ["partner_id"],
+                ["__count"],
+            )
+        )
+        for partner in self:
+            partner.collections_reimbursement_count = counts.get(
+                partner.commercial_partner_id._origin, 0
+            )
+
+    def action_open_reimbursement(self):
+        """Open the wizard that reimburses the credits of the customers.
+
+        Called on no customer, it finds all who have a credit.
+
+        :return: a window action
+        :rtype: dict
+        :raise AccessError: when the user is not a collections manager
+        """
+        return self.env["collections.reimbursement.wizard"]._open(self)
+
+    def action_view_reimbursements(self):
+        """Open the reimbursements of the customers."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "credit_collections.collections_reimbursement_action"
+        )
+        action["domain"] = [("partner_id", "in", self.commercial_partner_id.ids)]
+        action["context"] = {"create": False}
+        return action
+
+    def _archive_unused_vendors(self):
+        """Archive those one-time vendors that nothing is open on any more."""
+        vendors = self.filtered(
+            lambda partner: partner.active and partner.collections_one_time_vendor
+        )
+        if not vendors:
+            return
+        # In any company, whatever the user sees.
+        used_sudo = (
+            self.env["account.move.line"]
+            .sudo()
+            ._read_group(
+                [
+                    ("partner_id", "in", vendors.ids),
+                    ("account_type", "in", ("asset_receivable", "liability_payable")),
+                    ("parent_state", "!=", "cancel"),
+                    ("reconciled", "=", False),
+                ],
+                aggregates=["partner_id:recordset"],
+            )[0][0]
+        )
+        unused = vendors.browse(set(vendors.ids) - set(used_sudo.ids))
+        try:
+            with self.env.cr.savepoint():
+                unused.active = False
+        except UserError:
+            # Somebody made a user of one of them, for instance: they are in use.
+            return
+
+    @api.autovacuum
+    def _gc_one_time_vendors(self):
+        """Archive one-time vendors whose bills are paid."""
+        self.search(
+            [("collections_one_time_vendor", "=", True)]
+        )._archive_unused_vendors()

@@ -60,6 +60,18 @@ SCREENS = {
         "click": [".o_facet_remove"],
         "wait": ".o_data_row",
     },
+    "reimburse": {
+        "url": "/odoo/collections-reimbursements",
+        "click": [
+            "[data-menu-xmlid='credit_collections.collections_menu_reimbursement']",
+            "[data-menu-xmlid='credit_collections.collections_menu_reimburse']",
+        ],
+        "wait": ".modal .o_data_row",
+    },
+    "reimbursements": {
+        "url": "/odoo/collections-reimbursements",
+        "wait": ".o_data_row",
+    },
 }
 
 BROWSER_OPTIONS = [

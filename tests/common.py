@@ -471,3 +471,77 @@ class PaymentReturnCommon(WriteoffCommon):
         for payment in payments:
             lines |= payment._seek_for_lines()[0]
         return lines
+
+
+class ReimbursementCommon(WriteoffCommon):
+    """A company that can reimburse customers, with the minimum of 25.00."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.clearing_account = cls._create_account(
+            "Customer reimbursements", "219900", "liability_current", reconcile=True
+        )
+        cls.settlement_journal = cls.env["account.journal"].create(
+            {"name": "Settlements", "code": "SETL", "type": "general"}
+        )
+        cls.bill_journal = cls.company_data["default_journal_purchase"]
+        cls.payable = cls.company_data["default_account_payable"]
+        cls.company.write(
+            {
+                "collections_reimbursement_minimum": 25.0,
+                "collections_reimbursement_account_id": cls.clearing_account.id,
+                "collections_reimbursement_journal_id": cls.bill_journal.id,
+                "collections_settlement_journal_id": cls.settlement_journal.id,
+            }
+        )
+        cls.vendor = cls.env["res.partner"].create({"name": "Vendor"})
+        cls.partner.collections_vendor_id = cls.vendor
+
+    @classmethod
+    def _create_reimbursement_wizard(cls, partners=None, **values):
+        return cls.env["collections.reimbursement.wizard"].create(
+            {
+                "partner_ids": [Command.set(partners.ids if partners else [])],
+                "date": "2026-04-30",
+                **values,
+            }
+        )
+
+    @classmethod
+    def _reimburse(cls, partners=None, **values):
+        """Reimburse customers through the wizard, without a preview before."""
+        wizard = cls._create_reimbursement_wizard(partners, **values)
+        action = wizard.action_reimburse()
+        return cls.env["collections.reimbursement"].search(action["domain"])
+
+    @classmethod
+    def _get_balance(cls, partner, account_type="asset_receivable"):
+        """Return what stands on the accounts of a customer or vendor, posted."""
+        lines = cls.env["account.move.line"].search(
+            [
+                ("partner_id", "child_of", partner.id),
+                ("account_type", "=", account_type),
+                ("parent_state", "=", "posted"),
+            ]
+        )
+        return round(sum(lines.mapped("balance")), 2)
+
+    def _get_results(self, wizard):
+        """Return the result for each customer of a preview."""
+        return {
+            (line.partner_id, line.currency_id.name): (line.state, line.amount)
+            for line in wizard.line_ids
+        }
+
+    def _assert_clearing_closed(self):
+        """Check that nothing is left on the clearing account, nor unmatched there."""
+        lines = self.env["account.move.line"].search(
+            [
+                ("account_id", "=", self.clearing_account.id),
+                ("parent_state", "=", "posted"),
+            ]
+        )
+        self.assertTrue(all(line.full_reconcile_id for line in lines))
+        self.assertAlmostEqual(sum(lines.mapped("balance")), 0.0)
+        self.assertAlmostEqual(sum(lines.mapped("amount_currency")), 0.0)

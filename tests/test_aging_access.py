@@ -21,6 +21,11 @@ MODELS = [
     "collections.pool",
     "collections.settlement.wizard",
     "collections.settlement.wizard.line",
+    "collections.reimbursement",
+    "collections.reimbursement.run",
+    "collections.reimbursement.run.line",
+    "collections.reimbursement.wizard",
+    "collections.reimbursement.wizard.line",
     "collections.team",
     "collections.writeoff.reason",
     "collections.writeoff.reversal.wizard",
@@ -64,6 +69,7 @@ class TestAgingAccess(CollectionsCommon):
             "collections.entry.preview",
             "collections.posting",
             "collections.settlement",
+            "collections.reimbursement.posting",
             "collections.writeoff",
         }
         self.assertEqual(ours - abstract, set(MODELS))

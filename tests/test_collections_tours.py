@@ -5,6 +5,7 @@ from .common import (
     CashDiscountCommon,
     CollectionsCommon,
     PaymentReturnCommon,
+    ReimbursementCommon,
     WriteoffCommon,
 )
 
@@ -167,3 +168,50 @@ class TestPaymentReturnTours(PaymentReturnCommon, HttpCase):
         self.assertEqual(
             [invoice.payment_state for invoice in self.invoices], ["not_paid"] * 2
         )
+
+
+@tagged("post_install", "-at_install")
+class TestReimbursementTours(ReimbursementCommon, HttpCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        late = fields.Date.subtract(fields.Date.today(), days=45)
+        cls.credit = cls._create_item(cls._create_customer("Deco Addict"), -120, late)
+        cls._create_item(cls._create_customer("Gemini Furniture"), -9, late)
+        owing = cls._create_customer("Azure Interior")
+        cls._create_item(owing, -100, late)
+        cls._create_item(owing, 30, late)
+
+    def test_reimburse_and_cancel(self):
+        self.start_tour(
+            "/odoo/aged-balances", "collections_reimbursement_tour", login="accountman"
+        )
+        reimbursement = self.env["collections.reimbursement"].search([])
+        self.assertRecordValues(
+            reimbursement, [{"state": "cancelled", "amount": 120.0}]
+        )
+        self.assertEqual(self.credit.amount_residual, 120.0)
+
+    def test_from_the_customer_with_a_missing_account(self):
+        self.company.collections_reimbursement_account_id = False
+        self.start_tour(
+            f"/odoo/collections-customers/{self.credit.partner_id.id}",
+            "collections_reimbursement_customer_tour",
+            login="accountman",
+        )
+        self.assertTrue(self.company.collections_reimbursement_account_id.reconcile)
+
+    def test_stop_and_continue(self):
+        wizard = self._create_reimbursement_wizard(
+            self.credit.partner_id, date=fields.Date.today()
+        )
+        wizard.action_preview()
+        Run_sudo = self.env["collections.reimbursement.run"].sudo()
+        run = Run_sudo.create(wizard._prepare_run_vals())
+        self.start_tour(
+            f"/odoo/collections-reimbursement-runs/{run.id}",
+            "collections_reimbursement_run_tour",
+            login="accountman",
+        )
+        self.assertEqual(run.state, "queued")
+        self.assertEqual(self.credit.amount_residual, 120.0)

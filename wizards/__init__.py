@@ -4,6 +4,7 @@ from . import collections_aging_wizard
 from . import collections_settlement_wizard
 from . import collections_entry_preview
 from . import collections_nsf_wizard
+from . import collections_reimbursement_wizard
 from . import collections_writeoff_reversal_wizard
 from . import collections_writeoff_sweep_wizard
 from . import collections_writeoff_wizard

@@ -341,3 +341,104 @@ registry.category("web_tour.tours").add("collections_payment_return_list_tour", 
         { trigger: ".o_list_view .o_data_row:contains('Deco Addict')" },
     ],
 });
+
+registry.category("web_tour.tours").add("collections_reimbursement_tour", {
+    steps: () => [
+        {
+            trigger: "[data-menu-xmlid='credit_collections.collections_menu_reimbursement']",
+            run: "click",
+        },
+        {
+            trigger: "[data-menu-xmlid='credit_collections.collections_menu_reimburse']",
+            run: "click",
+        },
+        {
+            content: "The preview says who is reimbursed",
+            trigger:
+                ".modal .o_data_row:contains('Deco Addict'):contains('New one-time vendor'):contains('Reimburse')",
+        },
+        {
+            content: "... and who is held and why",
+            trigger: ".modal .o_data_row:contains('Gemini Furniture'):contains('Below the minimum')",
+        },
+        {
+            content: "Whoever owes something is held",
+            trigger: ".modal .o_data_row:contains('Azure Interior'):contains('open debits')",
+        },
+        { trigger: ".modal [name='amount_total']:contains('120.00')" },
+        {
+            content: "Other choices need another preview",
+            trigger: ".modal [name='include_open_debits'] input",
+            run: "click",
+        },
+        { trigger: ".modal .alert:contains('Preview to see')" },
+        { trigger: ".modal footer button[name='action_preview']:contains('Preview')", run: "click" },
+        { trigger: ".modal [name='amount_total']:contains('190.00')" },
+        {
+            content: "A line can be taken out",
+            trigger: ".modal .o_data_row:contains('Azure Interior') .o_list_record_remove button",
+            run: "click",
+        },
+        { trigger: ".modal [name='amount_total']:contains('120.00')" },
+        { trigger: ".modal footer button[name='action_confirm']", run: "click" },
+        {
+            content: "The reimbursement is in the list, with its bill to pay",
+            trigger: ".o_data_row:contains('Deco Addict'):contains('120.00'):contains('BILL/'):contains('Not Paid')",
+        },
+        { trigger: ".o_data_row:contains('Deco Addict') [name='date']", run: "click" },
+        { trigger: ".o_form_view button[name='action_view_bill']", run: "click" },
+        {
+            content: "The bill says for whom it is",
+            trigger: ".o_form_view [name='invoice_line_ids'] .o_data_row:contains('Reimbursement of Deco Addict')",
+        },
+        { trigger: ".oe_stat_button[name='action_view_reimbursement']", run: "click" },
+        { trigger: ".o_form_view button[name='action_cancel']", run: "click" },
+        { trigger: ".modal footer .btn-primary", run: "click" },
+        { trigger: ".o_arrow_button_current:contains('Cancelled')" },
+        {
+            trigger: "[data-menu-xmlid='credit_collections.collections_menu_reimbursement']",
+            run: "click",
+        },
+        {
+            trigger: "[data-menu-xmlid='credit_collections.collections_reimbursement_run_menu']",
+            run: "click",
+        },
+        { trigger: ".o_data_row [name='display_name']", run: "click" },
+        {
+            content: "The run says what became of everybody",
+            trigger: ".o_data_row:contains('Gemini Furniture'):contains('Held')",
+        },
+        { trigger: "[name='progress']:contains('1 of 1')" },
+    ],
+});
+
+registry.category("web_tour.tours").add("collections_reimbursement_customer_tour", {
+    steps: () => [
+        {
+            trigger: ".o_cp_action_menus .dropdown-toggle",
+            run: "click",
+        },
+        { trigger: ".o-dropdown-item:contains('Reimburse')", run: "click" },
+        { trigger: ".modal .alert-danger:contains('no clearing account')" },
+        { trigger: ".modal button[name='action_open_parameters']", run: "click" },
+        {
+            content: "A button makes the account that is missing",
+            trigger: ".o_form_view button[name='action_create_reimbursement_account']",
+            run: "click",
+        },
+        {
+            trigger: ".o_form_view [name='collections_reimbursement_account_id'] input:value(Customer reimbursements)",
+        },
+    ],
+});
+
+registry.category("web_tour.tours").add("collections_reimbursement_run_tour", {
+    steps: () => [
+        { trigger: "[name='progress']:contains('0 of 1')" },
+        { trigger: "button[name='action_stop']", run: "click" },
+        { trigger: ".o_arrow_button_current:contains('Stopped')" },
+        { trigger: "button[name='action_continue']:contains('Continue')", run: "click" },
+        { trigger: ".o_arrow_button_current:contains('Waiting')" },
+        { trigger: "button[name='action_stop']" },
+    ],
+});

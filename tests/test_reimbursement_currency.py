@@ -1,0 +1,186 @@
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+
+from .common import ReimbursementCommon
+
+
+@tagged("post_install", "-at_install")
+class TestReimbursementCurrency(ReimbursementCommon):
+    """Credits in several currencies and companies."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # 1.00 USD is 2.00 EUR in January and 4.00 EUR from April on.
+        cls.euro = cls.setup_other_currency(
+            "EUR", rates=[("2026-01-01", 2.0), ("2026-04-01", 4.0)]
+        )
+
+    def test_two_currencies_and_a_rate_change(self):
+        dollars = self._create_item(self.partner, -100, "2026-01-31")
+        euros = self._create_item(
+            self.partner, -200, "2026-01-31", currency_id=self.euro.id
+        )
+        books = self._get_books()
+        states = self._get_states(dollars, euros)
+        reimbursements = self._reimburse()
+        self.assertRecordValues(
+            reimbursements.sorted(lambda record: record.currency_id == self.euro),
+            [
+                {
+                    "currency_id": self.company.currency_id.id,
+                    "amount": 100.0,
+                    "amount_company": 100.0,
+                },
+                # Booked at 100.00, worth 50.00 on the day it is reimbursed.
+                {
+                    "currency_id": self.euro.id,
+                    "amount": 200.0,
+                    "amount_company": 50.0,
+                },
+            ],
+        )
+        bill = reimbursements.filtered(
+            lambda record: record.currency_id == self.euro
+        ).bill_id
+        self.assertEqual(bill.amount_total, 200.0)
+        self._assert_entry(
+            bill, [(self.clearing_account, 50, 0), (self.payable, 0, 50)]
+        )
+        for document in (dollars, euros):
+            self.assertRecordValues(
+                self._get_term_lines(document),
+                [
+                    {
+                        "amount_residual": 0.0,
+                        "amount_residual_currency": 0.0,
+                        "reconciled": True,
+                    }
+                ],
+            )
+        self.assertEqual(self._get_balance(self.partner), 0.0)
+        self._assert_clearing_closed()
+        reimbursements.action_cancel()
+        self._assert_undone(books, states, (dollars, euros))
+
+    def test_cancel_in_a_locked_period(self):
+        """The reversal has the rate of the bill, so that the clearing closes."""
+        credit = self._create_item(
+            self.partner, -200, "2026-01-31", currency_id=self.euro.id
+        )
+        books, states = self._get_books(), self._get_states(credit)
+        reimbursement = self._reimburse()
+        self.env["res.currency.rate"].create(
+            {"name": "2026-05-01", "rate": 8.0, "currency_id": self.euro.id}
+        )
+        self.company.fiscalyear_lock_date = "2026-04-30"
+        reimbursement.action_cancel()
+        self.assertEqual(reimbursement.bill_id.payment_state, "reversed")
+        self._assert_undone(books, states, (credit,))
+        self._assert_clearing_closed()
+
+    def test_minimum_in_another_currency(self):
+        """25.00 USD are 100.00 EUR on the day."""
+        for amount, state in ((99.96, "held"), (100.0, "reimburse")):
+            customer = self._create_customer(f"Credit of {amount}")
+            self._create_item(customer, -amount, "2026-01-31", currency_id=self.euro.id)
+            wizard = self._create_reimbursement_wizard(customer)
+            wizard.action_preview()
+            self.assertEqual(wizard.line_ids.state, state)
+        self.assertEqual(wizard.line_ids.amount_company, 25.0)
+
+    def test_debit_in_another_currency(self):
+        self._create_item(self.partner, -100, "2026-01-31")
+        invoice = self._create_item(
+            self.partner, 10, "2026-01-31", currency_id=self.euro.id
+        )
+        wizard = self._create_reimbursement_wizard()
+        wizard.action_preview()
+        self.assertEqual(wizard.line_ids.state, "held")
+        wizard.include_open_debits = True
+        wizard.action_preview()
+        self.assertEqual(wizard.line_ids.state, "reimburse")
+        self.assertEqual(wizard.line_ids.amount, 100.0)
+        self.assertIn("another currency", wizard.line_ids.reason)
+        wizard.action_reimburse()
+        self.assertEqual(invoice.amount_residual, 10.0)
+
+    def test_debits_of_the_same_currency_at_other_rates(self):
+        credit = self._create_item(
+            self.partner, -400, "2026-01-31", currency_id=self.euro.id
+        )
+        invoice = self._create_item(
+            self.partner, 100, "2026-04-15", currency_id=self.euro.id
+        )
+        books, states = self._get_books(), self._get_states(credit, invoice)
+        reimbursement = self._reimburse(include_open_debits=True)
+        self.assertEqual(reimbursement.amount, 300.0)
+        self.assertEqual(self._get_balance(self.partner), 0.0)
+        self._assert_clearing_closed()
+        reimbursement.action_cancel()
+        self._assert_undone(books, states, (credit, invoice))
+
+    def test_each_company_on_its_own(self):
+        data = self.setup_other_company()
+        other = data["company"]
+        mine = self._create_item(self.partner, -100, "2026-01-31")
+        theirs = (
+            self.env["account.move"]
+            .with_company(other)
+            .create(
+                {
+                    "move_type": "out_refund",
+                    "company_id": other.id,
+                    "journal_id": data["default_journal_sale"].id,
+                    "partner_id": self.partner.id,
+                    "invoice_date": "2026-01-31",
+                    "invoice_line_ids": [
+                        (0, 0, {"name": "Goods", "price_unit": 70, "tax_ids": []})
+                    ],
+                }
+            )
+        )
+        theirs.action_post()
+        self.assertEqual(self._reimburse().amount, 100.0)
+        self.assertEqual(mine.amount_residual, 0.0)
+        self.assertEqual(theirs.amount_residual, 70.0)
+        with self.assertRaisesRegex(UserError, "There is no clearing account"):
+            self._reimburse(company_id=other.id)
+
+    def test_branch(self):
+        """A branch books in the journals and on the account of its parent."""
+        branch = self.env["res.company"].create(
+            {
+                "name": "Branch",
+                "parent_id": self.company.id,
+                "collections_reimbursement_account_id": self.clearing_account.id,
+                "collections_settlement_journal_id": self.settlement_journal.id,
+            }
+        )
+        self.env.user.company_ids |= branch
+        customer = self.partner.with_company(branch)
+        customer.property_account_receivable_id = self.receivable
+        customer.collections_vendor_id = self.vendor
+        self.vendor.with_company(branch).property_account_payable_id = self.payable
+        credit = self.env["account.move"].create(
+            {
+                "move_type": "out_refund",
+                "company_id": branch.id,
+                "journal_id": self.company_data["default_journal_sale"].id,
+                "partner_id": self.partner.id,
+                "invoice_date": "2026-01-31",
+                "invoice_line_ids": [
+                    (0, 0, {"name": "Goods", "price_unit": 70, "tax_ids": []})
+                ],
+            }
+        )
+        credit.action_post()
+        context = {"allowed_company_ids": [branch.id, self.company.id]}
+        Wizard = self.env["collections.reimbursement.wizard"].with_context(**context)
+        wizard = Wizard.create({"date": "2026-04-30"})
+        wizard.action_reimburse()
+        reimbursement = wizard.run_id.reimbursement_ids
+        self.assertEqual(reimbursement.company_id, branch)
+        self.assertEqual(reimbursement.bill_id.company_id, branch)
+        self.assertEqual(reimbursement.transfer_move_id.company_id, branch)
+        self.assertEqual(credit.amount_residual, 0.0)
