@@ -320,6 +320,12 @@ class AccountMove(models.Model):
 
     def _take_cash_discounts_back(self):
         """Reverse entries of cash discounts, unless that was done by hand."""
+        # Core keeps what is matched with an entry in draft.
+        drafts = self.filtered(lambda move: move.state == "draft")
+        if drafts:
+            drafts = drafts.with_context(collections_reversing=True)
+            drafts.line_ids.remove_move_reconcile()
+            drafts.button_cancel()
         moves = self.filtered(lambda move: move._is_in_force())
         moves._reverse_moves(
             [

@@ -5,6 +5,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 from odoo.tools.sql import column_exists
 
+from .collections_cash_discount import CHOICES_KEY
+
 COLLECTIONS_STATUSES = [
     ("not_disputed", "Not disputed"),
     ("disputed", "Disputed"),
@@ -385,17 +387,24 @@ class AccountMoveLine(models.Model):
     def _reconcile_plan(self, reconciliation_plan):
         # EXTENDS account: every way to match lines comes through here
         Settlement = self.env["collections.settlement"]
+        if Settlement._is_part_of_another_match():
+            return super()._reconcile_plan(reconciliation_plan)
         allocations = Settlement._get_allocations(reconciliation_plan)
         only_these = Settlement._get_choices().only_these
         if not allocations and not only_these:
             return super()._reconcile_plan(reconciliation_plan)
         moves = Settlement._book(allocations)
         plan = Settlement._get_plan(allocations, moves)
-        lines = self.with_context(
-            **{LIMITS_KEY: Limits(Settlement._get_limits(allocations))}
+        if not only_these:
+            plan += reconciliation_plan
+        # What was decided is not meant for what core matches besides, such as exchange
+        # differences.
+        limits = Limits(Settlement._get_limits(allocations))
+        env = self.env(
+            context={**self.env.context, CHOICES_KEY: False, LIMITS_KEY: limits}
         )
-        result = super(AccountMoveLine, lines)._reconcile_plan(
-            plan if only_these else [*plan, *reconciliation_plan]
+        result = super(AccountMoveLine, self.with_env(env))._reconcile_plan(
+            _with_env(plan, env)
         )
         Settlement._note(allocations, moves)
         return result
@@ -430,9 +439,11 @@ class AccountMoveLine(models.Model):
     def _get_cash_discount_taken(self):
         """Return what was deducted of an item so far, in its currency and positive."""
         self.ensure_one()
+        # One after the other: put together, they would be read item by item.
         return sum(
             partial.cash_discount_amount_currency
-            for partial in self.matched_credit_ids | self.matched_debit_ids
+            for partials in (self.matched_credit_ids, self.matched_debit_ids)
+            for partial in partials
             if partial.cash_discount_move_id._is_in_force()
         )
 
@@ -589,6 +600,14 @@ def _is_part(part, whole, currency):
         return True
     same_sign = (part < 0) == (whole < 0)
     return same_sign and currency.compare_amounts(abs(part), abs(whole)) <= 0
+
+
+def _with_env(plan, env):
+    """Return a reconciliation plan with its records in an environment."""
+    return [
+        _with_env(node, env) if isinstance(node, list | tuple) else node.with_env(env)
+        for node in plan
+    ]
 
 
 def _hold_back(values, amount_currency):

@@ -1,4 +1,9 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+
+from .collections_posting import CASH_DISCOUNT_TOKEN
+
+DISCOUNT_FIELDS = frozenset({"cash_discount_move_id", "cash_discount_amount_currency"})
 
 
 class AccountPartialReconcile(models.Model):
@@ -14,10 +19,15 @@ class AccountPartialReconcile(models.Model):
     )
     cash_discount_amount_currency = fields.Monetary(
         string="Cash Discount",
-        currency_field="debit_currency_id",
+        currency_field="cash_discount_currency_id",
         readonly=True,
         copy=False,
         help="The discount, in the currency of the invoice.",
+    )
+    cash_discount_currency_id = fields.Many2one(
+        comodel_name="res.currency",
+        string="Currency of the Cash Discount",
+        compute="_compute_cash_discount_currency_id",
     )
 
     collections_reimbursement_id = fields.Many2one(
@@ -31,6 +41,47 @@ class AccountPartialReconcile(models.Model):
 
     # Aging as of a past day looks for what was matched after that day.
     _collections_max_date_idx = models.Index("(max_date)")
+
+    @api.depends(
+        "credit_move_id.move_id.move_type", "debit_currency_id", "credit_currency_id"
+    )
+    def _compute_cash_discount_currency_id(self):
+        for partial in self:
+            is_refund = partial.credit_move_id.move_id.move_type == "out_refund"
+            side = "credit" if is_refund else "debit"
+            partial.cash_discount_currency_id = partial[f"{side}_currency_id"]
+
+    @api.model
+    def default_get(self, fields_list):
+        # EXTENDS base: nor does a context say what was deducted
+        result = super().default_get(fields_list)
+        for name in DISCOUNT_FIELDS:
+            result.pop(name, None)
+        return result
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            self._check_cash_discount_vals(vals)
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self._check_cash_discount_vals(vals)
+        return super().write(vals)
+
+    @api.model
+    def _check_cash_discount_vals(self, vals):
+        """Refuse discounts that were not booked here.
+
+        :raise AccessError: when users, over RPC as well, note a discount on a match
+        """
+        if DISCOUNT_FIELDS.isdisjoint(vals) or self.env.su:
+            return
+        token = self.env.context.get("collections_cash_discount")
+        if token is not CASH_DISCOUNT_TOKEN:
+            raise AccessError(
+                self.env._("Cash discounts are noted when payments are matched only.")
+            )
 
     def unlink(self):
         # EXTENDS account: a discount goes with the payment that earned it

@@ -157,12 +157,27 @@ class CollectionsCashDiscount(models.AbstractModel):
         :return: an amount in the currency of the item, positive, and a number
         :rtype: tuple[float, int]
         """
+        tier = self._get_tiers(item)[0] if item.discount_date else None
         shares = 0
         for partial in item.matched_credit_ids:
-            shares += self._is_payment(partial.credit_move_id)
+            if self._is_payment(partial.credit_move_id):
+                shares += self._is_share(item, tier, partial)
         for partial in item.matched_debit_ids:
-            shares += self._is_payment(partial.debit_move_id)
+            if self._is_payment(partial.debit_move_id):
+                shares += self._is_share(item, tier, partial)
         return item._get_cash_discount_taken(), shares
+
+    @api.model
+    def _is_share(self, item, tier, partial):
+        """Tell whether a payment earned a share, be it too small for a unit."""
+        if partial.cash_discount_move_id:
+            return True
+        is_debit = partial.debit_move_id == item
+        amount = partial[f"{'debit' if is_debit else 'credit'}_amount_currency"]
+        to_pay = abs(item.amount_currency) - tier.discount if tier else 0.0
+        if to_pay <= 0:
+            return False
+        return amount * tier.discount / to_pay < item.currency_id.rounding / 2
 
     @api.model
     def _get_terms(self, item, tier, taken, shares):

@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+from .collections_posting import CASH_DISCOUNT_TOKEN
+
 
 class CollectionsPaymentReturnLine(models.Model):
     """One document that a returned payment once paid, and how much of it."""
@@ -101,7 +103,7 @@ class CollectionsPaymentReturnLine(models.Model):
         partial = self.move_line_id.matched_credit_ids.filtered(
             lambda partial: partial.credit_move_id == self.payment_line_id
         )[-1:]
-        partial.write(
+        partial.with_context(collections_cash_discount=CASH_DISCOUNT_TOKEN).write(
             {
                 "cash_discount_move_id": self.cash_discount_move_id.id,
                 "cash_discount_amount_currency": self.cash_discount_amount,

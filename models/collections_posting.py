@@ -20,6 +20,8 @@ LEDGER_ACCOUNT_DOMAIN = str([("account_type", "not in", REFUSED_ACCOUNT_TYPES)])
 WRITEOFF_TOKEN = object()
 # The same for what returned payments do themselves.
 RETURN_TOKEN = object()
+# And for the discounts noted on matches.
+CASH_DISCOUNT_TOKEN = object()
 
 
 class CollectionsPosting(models.AbstractModel):

@@ -4,7 +4,7 @@ from odoo import Command, api, models
 
 from ..tools import cash_discount
 from .collections_composition import ItemPart, LedgerKey
-from .collections_posting import RETURN_TOKEN
+from .collections_posting import CASH_DISCOUNT_TOKEN, RETURN_TOKEN
 
 
 class Credit(NamedTuple):
@@ -28,7 +28,9 @@ class Allocation(NamedTuple):
     used: float  # of the credit, in its currency
     discount: float = 0.0  # in the currency of the item
     shortage: float = 0.0  # paid too little and booked, in the currency of the item
+    shortage_account: Any = None  # account.account
     excess: float = 0.0  # paid too much and booked, in the currency of the credit
+    excess_account: Any = None  # account.account
     is_limited: bool = False  # whether somebody decided on the amount
 
     @property
@@ -84,11 +86,7 @@ class CollectionsSettlement(models.AbstractModel):
         :return: list of `Allocation`; with choices that allow nothing else, all of
             them, otherwise those with a discount or a difference
         """
-        context = self.env.context
-        if context.get("move_reverse_cancel") or context.get("no_exchange_difference"):
-            return []
-        if context.get("collections_payment_return") is RETURN_TOKEN:
-            # An undone return gives back the discounts there were, and no others.
+        if self._is_part_of_another_match():
             return []
         only_these = self._get_choices().only_these
         allocations = []
@@ -101,6 +99,17 @@ class CollectionsSettlement(models.AbstractModel):
         if only_these:
             return allocations
         return [allocation for allocation in allocations if allocation.books]
+
+    @api.model
+    def _is_part_of_another_match(self):
+        """Tell whether core matches what another match or its undoing has booked."""
+        context = self.env.context
+        return bool(
+            context.get("move_reverse_cancel")
+            or context.get("no_exchange_difference")
+            # An undone return gives back the discounts there were, and no others.
+            or context.get("collections_payment_return") is RETURN_TOKEN
+        )
 
     @api.model
     def _flatten(self, plan):
@@ -206,7 +215,9 @@ class CollectionsSettlement(models.AbstractModel):
         left = OpenItems(items, sign, histories, self._get_choices())
         allocations = []
         for credit in credits:
-            allocations += self._allocate_credit(credit, left)
+            # What one payment leaves open, the next one may bring.
+            is_last = credit is credits[-1]
+            allocations += self._allocate_credit(credit, left, is_last)
         return allocations
 
     @api.model
@@ -223,11 +234,12 @@ class CollectionsSettlement(models.AbstractModel):
         )
 
     @api.model
-    def _allocate_credit(self, credit, left):
+    def _allocate_credit(self, credit, left, is_last):
         """Return what one credit pays and deducts of items.
 
         :param Credit credit: what is put on the items
         :param OpenItems left: what is open of them; made less here
+        :param bool is_last: whether no other credit follows
         :return: list of `Allocation`
         """
         only_these = self._get_choices().only_these
@@ -240,13 +252,18 @@ class CollectionsSettlement(models.AbstractModel):
             # Core matches within a currency first, and by itself.
             if not (credit.earns or only_these) and item.currency_id != credit.currency:
                 continue
-            money = self._convert(credit, money_left, credit.currency, item.currency_id)
-            money = min(money, left.limits.get(item, money))
-            discount, shortage = self._get_deduction(item, credit, money, left)
+            whole = self._convert(credit, money_left, credit.currency, item.currency_id)
+            money = min(whole, left.limits.get(item, whole))
+            discount, shortage, account = self._get_deduction(item, credit, money, left)
+            if shortage and not is_last:
+                discount = self._get_discount(item, credit, money, left)[0]
+                shortage, account = 0.0, None
             amount = min(money, item.currency_id.round(residual - discount - shortage))
             if amount <= 0:
                 continue
+            # Converted there and back it could be a unit more than there is.
             used = self._convert(credit, amount, item.currency_id, credit.currency)
+            used = money_left if amount == whole else min(used, money_left)
             money_left = credit.currency.round(money_left - used)
             left.settle(item, amount, discount, shortage, credit.earns)
             allocations.append(
@@ -257,6 +274,7 @@ class CollectionsSettlement(models.AbstractModel):
                     used,
                     discount,
                     shortage,
+                    account,
                     is_limited=credit.is_limited or item in left.limits,
                 )
             )
@@ -264,44 +282,50 @@ class CollectionsSettlement(models.AbstractModel):
 
     @api.model
     def _get_deduction(self, item, credit, money, left):
-        """Return the discount and the booked shortage of one item.
+        """Return the discount of one item, the booked shortage and its account.
 
         :param item: the `account.move.line`
         :param Credit credit: what it is paid with
         :param float money: what is there for this item, in its currency
         :param OpenItems left: what is open
+        :rtype: tuple[float, float, record]
+        """
+        residual = left.residuals[item]
+        if not credit.earns or money <= 0:
+            return 0.0, 0.0, None
+        if item.id in left.by_hand:
+            # All of it goes with the first payment of the item.
+            return min(left.by_hand.pop(item.id), residual), 0.0, None
+        discount, available = self._get_discount(item, credit, money, left)
+        shortage = item.currency_id.round(residual - available - money)
+        if shortage > 0 and item not in left.limits and self._has_tolerance(item):
+            account = self._get_difference_account(
+                item.company_id, self._to_company(credit, shortage, item.currency_id)
+            )
+            if account:
+                return available, shortage, account
+        return discount, 0.0, None
+
+    @api.model
+    def _get_discount(self, item, credit, money, left):
+        """Return the share of the discount of a payment, and what is available.
+
+        See `_get_deduction`.
+
         :rtype: tuple[float, float]
         """
         residual = left.residuals[item]
-        if not credit.earns:
-            return 0.0, 0.0
-        if item.id in left.by_hand:
-            # All of it goes with the first payment of the item.
-            return min(left.by_hand.pop(item.id), residual), 0.0
-        if money <= 0:
-            return 0.0, 0.0
         rounding = item.currency_id.rounding
-        discount = available = 0.0
         date = self._get_choices().date or credit.date
         tier = self._get_tier(item, date) if self._is_wanted(item) else None
-        if tier:
-            terms = self._get_terms(item, tier, *left.histories[item])
-            available = cash_discount.get_available(terms, residual, rounding)
-            discount = cash_discount.get_share(
-                terms, available, residual, money, rounding
-            )
-        shortage = item.currency_id.round(residual - available - money)
-        if (
-            shortage > 0
-            and item not in left.limits
-            and self._has_tolerance(item)
-            and self._get_difference_account(
-                item.company_id,
-                self._to_company(credit, shortage, item.currency_id),
-            )
-        ):
-            return available, shortage
-        return discount, 0.0
+        if not tier:
+            return 0.0, 0.0
+        terms = self._get_terms(item, tier, *left.histories[item])
+        available = cash_discount.get_available(terms, residual, rounding)
+        return (
+            cash_discount.get_share(terms, available, residual, money, rounding),
+            available,
+        )
 
     @api.model
     def _handle_excess(self, allocations, credit, excess, left):
@@ -334,11 +358,12 @@ class CollectionsSettlement(models.AbstractModel):
             excess > 0
             and last.item.company_id == company
             and self._has_tolerance(last.item)
-            and self._get_difference_account(
+        ):
+            account = self._get_difference_account(
                 company, self._to_company(credit, excess, credit.currency)
             )
-        ):
-            allocations[-1] = last._replace(excess=excess)
+            if account:
+                allocations[-1] = last._replace(excess=excess, excess_account=account)
         return allocations
 
     @api.model
@@ -353,6 +378,7 @@ class CollectionsSettlement(models.AbstractModel):
             money = self._convert(credit, excess, credit.currency, currency)
             less = currency.round(min(allocation.discount, max(money, 0.0)))
             used = self._convert(credit, less, currency, credit.currency)
+            used = min(used, excess)
             excess = credit.currency.round(excess - used)
             shrunk.append(
                 allocation._replace(
@@ -493,6 +519,7 @@ class CollectionsSettlement(models.AbstractModel):
             lines_vals.append(
                 self._prepare_difference_line_vals(
                     item,
+                    allocation.shortage_account,
                     item.currency_id.round(closed - discount),
                     item.company_currency_id.round(whole.balance - part.balance),
                 )
@@ -503,15 +530,18 @@ class CollectionsSettlement(models.AbstractModel):
             part = ItemPart(credit.line, excess, balance)
             lines_vals += [
                 self._prepare_item_line_vals(part, text),
-                self._prepare_difference_line_vals(credit.line, excess, balance),
+                self._prepare_difference_line_vals(
+                    credit.line, allocation.excess_account, excess, balance
+                ),
             ]
         return lines_vals
 
     @api.model
-    def _prepare_difference_line_vals(self, line, amount_currency, balance):
+    def _prepare_difference_line_vals(self, line, account, amount_currency, balance):
         """Return the values of the line that takes what was paid too much or little.
 
         :param line: the item or the line of the payment that it closes
+        :param account: the `account.account`
         :param float amount_currency: in the currency of that line
         :param float balance: in company currency
         """
@@ -519,7 +549,7 @@ class CollectionsSettlement(models.AbstractModel):
             "name": self.env._(
                 "Payment difference %(document)s", document=line.move_id.name
             ),
-            "account_id": self._get_difference_account(line.company_id, balance).id,
+            "account_id": account.id,
             "partner_id": line.partner_id.id,
             "currency_id": line.currency_id.id,
             "amount_currency": amount_currency,
@@ -617,7 +647,9 @@ class CollectionsSettlement(models.AbstractModel):
             ) | item.matched_debit_ids.filtered(
                 lambda partial, line=line: partial.debit_move_id == line
             )
-            partials[-1:].write(
+            partials[-1:].with_context(
+                collections_cash_discount=CASH_DISCOUNT_TOKEN
+            ).write(
                 {
                     "cash_discount_move_id": move.id,
                     "cash_discount_amount_currency": allocation.discount,

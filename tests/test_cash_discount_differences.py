@@ -212,3 +212,27 @@ class TestCashDiscountDifferences(CashDiscountCommon):
         ):
             with self.assertRaises(ValidationError):
                 self.company.write(vals)
+
+    def test_account_is_decided_once(self):
+        """What is 5.00 by itself may be 5.01 as the rest of a rounded sum."""
+        euro = self.setup_other_currency("EUR", rates=[("2015-01-01", 1 / 1.04)])
+        invoice = self._create_invoice(1007, currency_id=euro.id)
+        payment = self._pay(
+            1007 - 10.07 - 4.81, "2015-07-02", invoice, currency_id=euro.id
+        )
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertTrue(self._get_term_lines(payment).reconciled)
+        self.assertIn(self.difference_account, self._get_entries().line_ids.account_id)
+
+    def test_the_next_payment_brings_the_rest(self):
+        invoice = self._create_invoice(1000)
+        payments = [
+            self._create_payment(self.partner, amount, "2015-07-02")
+            for amount in (986, 4)
+        ]
+        self._match(invoice, *payments)
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertTrue(all(self._get_term_lines(*payments).mapped("reconciled")))
+        accounts = self._get_entries().line_ids.account_id
+        self.assertNotIn(self.difference_account, accounts)
+        self.assertEqual(self._get_taken(invoice), [10.0])

@@ -1,3 +1,4 @@
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
 from .common import CashDiscountCommon
@@ -261,3 +262,99 @@ class TestCashDiscountRegister(CashDiscountCommon):
             entry, [(self.receivable, 10.0, 0.0), (self.discount_account, 0.0, 10.0)]
         )
         self.assertEqual(self._get_taken(credit_note), [-10.0])
+
+    def test_invoices_of_several_currencies(self):
+        """Each payment is in the currency of its invoice."""
+        euro = self.setup_other_currency("EUR", rates=[("2015-01-01", 0.4)])
+        yen = self.setup_other_currency(
+            "JPY", rounding=1.0, rates=[("2015-01-01", 120.0)]
+        )
+        invoices = [
+            self._create_invoice(1000),
+            self._create_invoice(1000, currency_id=euro.id),
+            self._create_invoice(100000, currency_id=yen.id),
+        ]
+        wizard = self._create_register(*invoices, payment_date="2015-07-02")
+        payments = wizard._create_payments()
+        self.assertEqual(
+            sorted((payment.currency_id.name, payment.amount) for payment in payments),
+            [("EUR", 990.0), ("JPY", 99000.0), ("USD", 990.0)],
+        )
+        self.assertEqual([invoice.amount_residual for invoice in invoices], [0, 0, 0])
+        self.assertTrue(all(self._get_term_lines(*payments).mapped("reconciled")))
+
+    def _decide_part(self, invoice):
+        """Enter 297.00 of an invoice on the settlement screen, open the payment."""
+        wizard = self._create_settlement(invoice, date="2015-07-02")
+        self._get_line(wizard, invoice).amount_to_settle = 297.0
+        return self.env["account.payment.register"].browse(
+            wizard.action_settle()["res_id"]
+        )
+
+    def test_amount_decided_before_is_changed(self):
+        invoice = self._create_invoice(1000)
+        wizard = self._decide_part(invoice)
+        self.assertEqual((wizard.amount, wizard.payment_difference), (297.0, 700.0))
+        wizard.amount = 990.0
+        self.assertEqual(wizard.cash_discount_to_take, 10.0)
+        payment = wizard._create_payments()
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertTrue(self._get_term_lines(payment).reconciled)
+
+    def test_rest_of_a_decided_part_marked_as_paid(self):
+        invoice = self._create_invoice(1000)
+        wizard = self._decide_part(invoice)
+        wizard.payment_difference_handling = "reconcile"
+        wizard.writeoff_account_id = self.writeoff_account
+        payment = wizard._create_payments()
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertEqual(self._get_taken(invoice), [3.0])
+        self.assertTrue(self._get_term_lines(payment).reconciled)
+
+    def test_all_paid_at_another_rate(self):
+        """The difference is one of exchange: nothing is deducted."""
+        euro = self.setup_other_currency(
+            "EUR", rates=[("2015-01-01", 0.5), ("2015-07-01", 0.4)]
+        )
+        invoice = self._create_invoice(1000, currency_id=euro.id)
+        wizard = self._create_register(
+            invoice, payment_date="2015-07-02", currency_id=self.company.currency_id.id
+        )
+        wizard.amount = 2400.0
+        wizard.payment_difference_handling = "reconcile"
+        wizard.writeoff_account_id = self.company.expense_currency_exchange_account_id
+        self.assertEqual(wizard.cash_discount_to_take, 0.0)
+        payment = wizard._create_payments()
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertEqual(self._get_term_lines(payment).amount_residual, 0.0)
+        self.assertEqual(self._get_taken(invoice), [0.0])
+
+    def test_choices_are_for_managers(self):
+        """An Invoicing user cannot decide on a discount by way of RPC."""
+        invoice = self._create_invoice(1000)
+        item = self._get_term_lines(invoice)
+        user = self._create_user("billing", "account.group_account_invoice")
+        Register = (
+            self.env["account.payment.register"]
+            .with_user(user)
+            .with_context(active_model="account.move", active_ids=invoice.ids)
+        )
+        choices = {str(item.id): {"use": "normal", "discount": 600.0}}
+        with self.assertRaises(AccessError):
+            Register.create({"cash_discount_choices": choices})
+        with self.assertRaises(AccessError):
+            Register.with_context(default_cash_discount_choices=choices).create({})
+        wizard = Register.create({"payment_date": "2015-07-02"})
+        with self.assertRaises(AccessError):
+            wizard.cash_discount_choices = choices
+        self.assertEqual(wizard.amount, 990.0)
+        wizard.action_create_payments()
+        self.assertEqual(invoice.amount_residual, 0.0)
+        with self.assertRaises(AccessError):
+            item.with_user(user).matched_credit_ids.write(
+                {"cash_discount_amount_currency": -500}
+            )
+        Register = Register.with_env(self.env(context=Register.env.context))
+        for choices in ([1], {"x": {}}, {"1": {"discount": -1}}, {"1": {"use": "?"}}):
+            with self.assertRaises(UserError):
+                Register.create({"cash_discount_choices": choices})

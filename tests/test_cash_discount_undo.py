@@ -108,6 +108,43 @@ class TestCashDiscountUndo(CashDiscountCommon):
         self.assertGreater(reversal.date, fields.Date.to_date("2015-07-31"))
         self.assertEqual(self._get_term_lines(payment).amount_residual, -297.0)
 
+    def test_entry_in_draft(self):
+        """Core keeps the match of an entry in draft; it goes with the payment."""
+        invoice = self._create_invoice(1000)
+        payment = self._pay(297, "2015-07-02", invoice)
+        entry = self._get_entries()
+        entry.button_draft()
+        self._get_term_lines(payment).remove_move_reconcile()
+        self.assertEqual(invoice.amount_residual, 1000.0)
+        self.assertEqual(self._get_taken(invoice), [0.0])
+        self.assertEqual(entry.state, "cancel")
+
+    def test_payments_that_may_earn_nothing_are_no_shares(self):
+        """Only rounding makes what is left differ from the rate of what is open."""
+        invoice = self._create_invoice(1000)
+        item = self._get_term_lines(invoice)
+        item.use_cash_discount = "never"
+        for _number in range(6):
+            self._pay(0.5, "2015-07-02", invoice)
+        item.use_cash_discount = "normal"
+        [quote] = item.get_cash_discount("2015-07-02")
+        self.assertEqual(quote["available"], 9.97)
+
+    def test_credit_note_paid_out_in_another_currency(self):
+        self.company.collections_credit_note_cash_discount = True
+        yen = self.setup_other_currency(
+            "JPY", rounding=1.0, rates=[("2015-01-01", 100.0)]
+        )
+        credit_note = self._create_invoice(333.33, move_type="out_refund")
+        self._pay(
+            33000,
+            "2015-07-02",
+            credit_note,
+            currency_id=yen.id,
+            payment_type="outbound",
+        )
+        self.assertEqual(self._get_taken(credit_note), [-3.33])
+
     def test_random_splits_and_undo(self):
         """In three tax modes and currencies of 0 to 3 decimals."""
         chance = random.Random(4)  # the same stories in every run
@@ -263,3 +300,17 @@ class TestCashDiscountQueries(CashDiscountCommon):
             wizard.line_ids.read(["amount_to_settle", "move_id"])
             counts.append(self.env.cr.sql_log_count - before)
         self.assertLessEqual(counts[1] - counts[0], 2, counts)
+
+    def test_quotes_of_many_partly_paid_items(self):
+        counts = []
+        for number in (2, 8):
+            invoices = [self._create_invoice(100) for _number in range(number)]
+            for invoice in invoices:
+                self._pay(29.7, "2015-07-02", invoice)
+            items = self._get_term_lines(*invoices)
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            items.get_cash_discount("2015-07-02")
+            counts.append(self.env.cr.sql_log_count - before)
+        self.assertLessEqual(counts[1], counts[0] + 1, counts)

@@ -365,3 +365,96 @@ class TestSettlementWizard(CashDiscountCommon):
         self.assertTrue(
             all(self._get_term_lines(invoice, payment).mapped("reconciled"))
         )
+
+    def test_exchange_differences(self):
+        """With another rate on the day of the payment, with terms and without."""
+        euro = self.setup_other_currency(
+            "EUR", rates=[("2015-01-01", 0.5), ("2015-07-01", 0.4137)]
+        )
+        plain = self._create_item(
+            self.partner,
+            1000,
+            "2015-07-25",
+            date="2015-06-25",
+            currency_id=euro.id,
+        )
+        for invoice, amount in (
+            (self._create_invoice(1000, currency_id=euro.id), 990),
+            (plain, 1000),
+        ):
+            payment = self._create_payment(
+                self.partner, amount, "2015-07-02", currency_id=euro.id
+            )
+            items = self._get_term_lines(invoice, payment)
+            books, states = self._get_books(), self._get_states(invoice)
+            wizard = self._create_settlement(items)
+            wizard.action_settle()
+            lines = items | self._get_term_lines(*self._get_entries())
+            self.assertTrue(all(lines.mapped("reconciled")))
+            self.assertEqual(set(lines.mapped("amount_residual")), {0.0})
+            items[0].remove_move_reconcile()
+            self._assert_undone(books, states, [invoice])
+            payment.action_cancel()
+
+    def test_another_currency_is_used_up(self):
+        """Converted there and back, the payment would be a unit more than it is."""
+        euro = self.setup_other_currency("EUR", rates=[("2015-01-01", 0.8771)])
+        invoice = self._create_invoice(20000, currency_id=euro.id)
+        payment = self._create_payment(self.partner, 1000.04, "2015-07-02")
+        wizard = self._create_settlement(payment)
+        wizard.action_mark_all()
+        self.assertEqual(self._get_line(wizard, payment).amount_to_settle, -1000.04)
+        wizard.action_settle()
+        self.assertTrue(self._get_term_lines(payment).reconciled)
+        self.assertLess(invoice.amount_residual, 20000.0)
+
+    def test_screen_corrected_after_a_first_try(self):
+        first, second = self._create_invoice(1000), self._create_invoice(500)
+        wizard = self._create_settlement(self.partner, date="2015-07-02")
+        with Form(wizard) as form:
+            with form.line_ids.edit(0) as line:
+                line.marked = True
+            with form.line_ids.edit(0) as line:
+                line.amount_to_settle = 297.0
+        with Form(wizard) as form:
+            with form.line_ids.edit(0) as line:
+                line.amount_to_settle = 99.0
+            with form.line_ids.edit(1) as line:
+                line.marked = True
+            with form.line_ids.edit(1) as line:
+                line.amount_to_settle = 49.5
+        self.assertEqual(
+            [
+                self._get_shown(self._get_line(wizard, invoice))[2:]
+                for invoice in (first, second)
+            ],
+            [(1.0, 99.0), (0.5, 49.5)],
+        )
+        with Form(wizard) as form, form.line_ids.edit(0) as line:
+            line.cash_discount_to_take = 5.0
+        self.assertEqual(
+            self._get_shown(self._get_line(wizard, first))[2:], (5.0, 99.0)
+        )
+
+    def test_booked_differences_are_shown(self):
+        self.company.write(
+            {
+                "collections_max_overunderpayment": 5.0,
+                "collections_difference_account_id": self.writeoff_account.id,
+            }
+        )
+        invoice = self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 986, "2015-07-02")
+        wizard = self._create_settlement(self.partner)
+        wizard.action_mark_all()
+        self.assertEqual(
+            (wizard.discount_total, wizard.booked_total, wizard.difference),
+            (10.0, 4.0, 0.0),
+        )
+        wizard.action_settle()
+        items = self._get_term_lines(invoice, payment)
+        self.assertTrue(all(items.mapped("reconciled")))
+        other = self._create_invoice(1000)
+        register = self._create_register(other, payment_date="2015-07-02")
+        register.amount = 986.0
+        self.assertEqual(register.payment_difference, 0.0)

@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 from ..models.collections_cash_discount import CHOICES_KEY, Choices
 from ..models.collections_settlement import Credit
@@ -29,6 +30,55 @@ class AccountPaymentRegister(models.TransientModel):
     cash_discount_lock_message = fields.Char(compute="_compute_cash_discount")
     has_cash_discount = fields.Boolean(compute="_compute_cash_discount")
 
+    # === CRUD METHODS === #
+
+    @api.model
+    def default_get(self, fields_list):
+        # EXTENDS base: only managers decide on discounts by hand
+        result = super().default_get(fields_list)
+        if result.get("cash_discount_choices"):
+            self._check_cash_discount_choices(result["cash_discount_choices"])
+        return result
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            if vals.get("cash_discount_choices"):
+                self._check_cash_discount_choices(vals["cash_discount_choices"])
+        return super().create(vals_list)
+
+    def write(self, vals):
+        if vals.get("cash_discount_choices"):
+            self._check_cash_discount_choices(vals["cash_discount_choices"])
+        return super().write(vals)
+
+    @api.model
+    def _check_cash_discount_choices(self, choices):
+        """Refuse what does not come from the settlement screen of a manager.
+
+        :param choices: by id of the item: `use`, and `amount` and `discount` when they
+            were entered by hand
+        :raise AccessError: when the user is not a collections manager
+        :raise UserError: when it is something else
+        """
+        self.env["collections.posting"]._check_manager()
+        uses = self._fields["use_cash_discount"].get_values(self.env)
+        is_known = isinstance(choices, dict) and all(
+            str(item_id).isdigit()
+            and isinstance(choice, dict)
+            and choice.get("use", "normal") in uses
+            and all(
+                isinstance(choice.get(name, 0), int | float)
+                and choice.get(name, 0) >= 0
+                for name in ("amount", "discount")
+            )
+            for item_id, choice in choices.items()
+        )
+        if not is_known:
+            raise UserError(
+                self.env._("These are no choices of the settlement screen.")
+            )
+
     # === COMPUTE METHODS === #
 
     @api.depends("cash_discount_choices", "line_ids")
@@ -51,7 +101,9 @@ class AccountPaymentRegister(models.TransientModel):
         "group_payment",
         "line_ids",
         "payment_date",
+        "payment_difference_handling",
         "use_cash_discount",
+        "writeoff_account_id",
     )
     def _compute_cash_discount(self):
         self.has_cash_discount = False
@@ -74,7 +126,7 @@ class AccountPaymentRegister(models.TransientModel):
                     wizard._to_payment_currency(quote[name], line)
                     for line, quote in quotes.items()
                 )
-            wizard.cash_discount_to_take = wizard._get_cash_discount_to_take()
+            wizard.cash_discount_to_take = wizard._get_deducted()[0]
             if wizard.cash_discount_to_take:
                 wizard.cash_discount_lock_message = wizard._find_cash_discount_lock()
 
@@ -88,15 +140,19 @@ class AccountPaymentRegister(models.TransientModel):
         # EXTENDS account
         return super()._compute_early_payment_discount_mode()
 
-    @api.depends("use_cash_discount", "cash_discount_to_take")
+    @api.depends(
+        "payment_difference_handling", "use_cash_discount", "writeoff_account_id"
+    )
     def _compute_payment_difference(self):
-        # EXTENDS account: what stays open is less by the discount of this payment
+        # EXTENDS account: what stays open is less by what is deducted and booked
         result = super()._compute_payment_difference()
         for wizard in self:
-            if wizard.cash_discount_to_take and not wizard.early_payment_discount_mode:
-                wizard.payment_difference = wizard.currency_id.round(
-                    wizard.payment_difference - wizard.cash_discount_to_take
-                )
+            if not wizard._is_settled_by_us() or wizard.early_payment_discount_mode:
+                continue
+            discount, difference = wizard._get_deducted()
+            wizard.payment_difference = wizard.currency_id.round(
+                wizard.payment_difference - discount - difference
+            )
         return result
 
     # === BUSINESS METHODS === #
@@ -117,41 +173,96 @@ class AccountPaymentRegister(models.TransientModel):
         :rtype: odoo.addons.credit_collections.models.collections_cash_discount.Choices
         """
         self.ensure_one()
-        uses, amounts, discounts = {}, {}, {}
-        for line in self.line_ids._origin:
-            chosen = (self.cash_discount_choices or {}).get(str(line.id), {})
-            use = self.use_cash_discount or chosen.get("use")
-            if use:
-                uses[line.id] = use
-            if use == chosen.get("use") and "amount" in chosen:
-                amounts[line.id] = chosen["amount"]
-            if use == chosen.get("use") and "discount" in chosen:
-                discounts[line.id] = chosen["discount"]
-        return Choices(
-            uses=uses,
-            date=self.payment_date,
-            amounts=amounts,
-            discounts=discounts,
-            only_these=bool(amounts),
-            has_own_discount=True,
-        )
+        decided = self._get_decided("use")
+        uses = {
+            line.id: self.use_cash_discount or decided.get(line.id)
+            for line in self.line_ids._origin
+        }
+        return Choices(uses=uses, date=self.payment_date, has_own_discount=True)
 
-    def _with_choices(self):
-        """Return the wizard in an environment that knows what was chosen."""
+    def _get_decided(self, name):
+        """Return what was decided on the settlement screen, by id of the item.
+
+        Another choice for the payment overrules it.
+
+        :param str name: `use`, `amount` or `discount`
+        """
+        return {
+            int(item_id): choice[name]
+            for item_id, choice in (self.cash_discount_choices or {}).items()
+            if name in choice
+            and self.use_cash_discount in (False, choice.get("use", "normal"))
+        }
+
+    def _get_payment_choices(self):
+        """Return the choices with the amounts that the payment is matched with.
+
+        Amounts decided on the settlement screen hold as long as the payment is what
+        they add up to.
+
+        :rtype: odoo.addons.credit_collections.models.collections_cash_discount.Choices
+        """
+        choices = self._get_choices()
+        is_marked_as_paid = self.payment_difference_handling == "reconcile"
+        if is_marked_as_paid and self.writeoff_is_exchange_account:
+            # All of the invoice is paid, at another rate.
+            choices.uses = dict.fromkeys(self.line_ids._origin.ids, "never")
+            return choices
+        # The rest of the invoice is part of the payment then.
+        choices.shrinks = is_marked_as_paid
+        amounts = self._get_decided("amount")
+        lines = self.line_ids._origin
+        if not amounts or is_marked_as_paid or set(lines.ids) - set(amounts):
+            return choices
+        total = sum(self._to_payment_currency(amounts[line.id], line) for line in lines)
+        if self.can_edit_wizard and self.currency_id.compare_amounts(
+            self.amount, total
+        ):
+            return choices
+        choices.amounts = amounts
+        choices.discounts = self._get_decided("discount")
+        choices.only_these = True
+        return choices
+
+    def _with_choices(self, choices=None):
+        """Return the wizard in an environment that knows what was chosen.
+
+        :param Choices choices: instead of `_get_choices`
+        """
         self.ensure_one()
-        return self.with_context(**{CHOICES_KEY: self._get_choices()})
+        return self.with_context(**{CHOICES_KEY: choices or self._get_choices()})
 
     def _to_payment_currency(self, amount, line):
         return line.currency_id._convert(
             amount, self.currency_id, self.company_id, self.payment_date
         )
 
-    def _get_cash_discount_to_take(self):
-        """Return what the payment deducts, in its currency."""
+    def _is_settled_by_us(self):
+        """Tell whether matching the payment can book a discount or a difference."""
+        if not self.payment_date or not self.currency_id:
+            return False
         settlement = self._with_choices().env["collections.settlement"]
+        return any(
+            settlement._is_concerned(line)
+            for line in self.line_ids._origin
+            if line.parent_state == "posted"
+        )
+
+    def _get_deducted(self):
+        """Return the discount of the payment, and the difference booked with it.
+
+        :return: amounts in the currency of the payment; the difference is positive
+            when too little is paid
+        :rtype: tuple[float, float]
+        """
+        settlement = self._with_choices(self._get_payment_choices()).env[
+            "collections.settlement"
+        ]
         lines = self.line_ids._origin.filtered(
             lambda line: not line.currency_id.is_zero(line.amount_residual_currency)
         )
+        if not lines:
+            return 0.0, 0.0
         sign = -1 if lines[0].amount_residual_currency < 0 else 1
         if self.can_edit_wizard and (len(lines) == 1 or self.group_payment):
             payments = [(lines, self.amount)]
@@ -166,18 +277,25 @@ class AccountPaymentRegister(models.TransientModel):
                 None, amount, self.currency_id, self.company_id, self.payment_date
             )
             allocations += settlement._allocate_credits(items, sign, [credit])
-        return sum(
+        discount = sum(
             self._to_payment_currency(allocation.discount, allocation.item)
             for allocation in allocations
         )
+        difference = sum(
+            self._to_payment_currency(allocation.shortage, allocation.item)
+            - allocation.excess
+            for allocation in allocations
+        )
+        return discount, difference
 
     def _get_discounted_amount(self, lines):
         """Return what closes items less their discounts, in the payment's currency."""
-        CashDiscount = self._with_choices().env["collections.cash.discount"]
-        quotes = CashDiscount._get_quotes(lines, self.payment_date)
+        amounts = self._with_choices()._get_amounts_to_settle(
+            lines.with_env(self._with_choices().env)
+        )
         return sum(
-            abs(self._to_payment_currency(quote["amount_to_settle"], line))
-            for line, quote in quotes.items()
+            abs(self._to_payment_currency(amount, line))
+            for line, amount in amounts.items()
         )
 
     def _find_cash_discount_lock(self):
@@ -217,7 +335,7 @@ class AccountPaymentRegister(models.TransientModel):
             AccountPaymentRegister, self._with_choices()
         )._get_total_amounts_to_pay(batch_results)
         # What was decided on the settlement screen is what is proposed.
-        amounts = self._get_choices().amounts
+        amounts = self._get_decided("amount")
         if amounts and set(result["lines"].ids) <= set(amounts):
             result["epd_applied"] = False
             result["amount_by_default"] = sum(
@@ -234,20 +352,49 @@ class AccountPaymentRegister(models.TransientModel):
         )
 
     def _create_payment_vals_from_batch(self, batch_result):
-        # EXTENDS account
+        # EXTENDS account, where a discount is never in another currency than the wizard
         wizard = self._with_choices()
-        return super(AccountPaymentRegister, wizard)._create_payment_vals_from_batch(
-            wizard._get_batch_with_choices(batch_result)
+        batch_result = wizard._get_batch_with_choices(batch_result)
+        vals = super(AccountPaymentRegister, wizard)._create_payment_vals_from_batch(
+            batch_result
         )
+        lines = batch_result["lines"]
+        CashDiscount = wizard.env["collections.cash.discount"]
+        if any(CashDiscount._replaces_core(line) for line in lines):
+            amounts = wizard._get_amounts_to_settle(lines)
+            vals["amount"] = abs(lines[0].currency_id.round(sum(amounts.values())))
+        return vals
+
+    def _get_amounts_to_settle(self, lines):
+        """Return what closes items less their discounts, or what was decided of them.
+
+        :param lines: `account.move.line` in an environment that knows the choices
+        :return: amounts in the currency of each item, with the sign of what is open
+        :rtype: dict
+        """
+        CashDiscount = self.env["collections.cash.discount"]
+        decided = self._get_decided("amount")
+        quotes = CashDiscount._get_quotes(lines, self.payment_date)
+        amounts = {}
+        for line, quote in quotes.items():
+            sign = -1 if line.amount_residual_currency < 0 else 1
+            amounts[line] = line.amount_residual_currency
+            if line.id in decided:
+                amounts[line] = sign * decided[line.id]
+            elif CashDiscount._replaces_core(line):
+                amounts[line] = quote["amount_to_settle"]
+            elif line.move_id._is_eligible_for_early_payment_discount(
+                line.currency_id, self.payment_date
+            ):
+                amounts[line] = line.discount_amount_currency
+        return amounts
 
     def _get_batch_with_choices(self, batch_result):
         return {**batch_result, "lines": batch_result["lines"].with_env(self.env)}
 
     def _reconcile_payments(self, to_process, edit_mode=False):
         # EXTENDS account: the choices hold for these payments and are not kept
-        choices = self._get_choices()
-        # The rest of the invoice is part of the payment when it is marked as paid.
-        choices.shrinks = self.payment_difference_handling == "reconcile"
+        choices = self._get_payment_choices()
         for vals in to_process:
             if not vals["payment"].move_id:
                 self._keep_choices(vals["to_reconcile"], choices)

@@ -57,6 +57,12 @@ class CollectionsSettlementWizard(models.TransientModel):
     credit_total = fields.Monetary(
         string="Marked Payments and Credits", compute="_compute_totals"
     )
+    booked_total = fields.Monetary(
+        string="Difference Booked",
+        compute="_compute_totals",
+        help="Paid too little, or too much when negative, within the tolerances of the "
+        "company.",
+    )
     difference = fields.Monetary(
         string="Stays Open",
         compute="_compute_totals",
@@ -200,8 +206,12 @@ class CollectionsSettlementWizard(models.TransientModel):
             wizard.credit_total = total(credits, "amount_residual")
             wizard.discount_total = total(marked, "cash_discount_to_take")
             wizard.amount_to_pay = total(debits, "amount_to_settle")
+            wizard.booked_total = total(marked, "difference_to_book")
             wizard.difference = wizard.currency_id.round(
-                wizard.debit_total + wizard.credit_total - wizard.discount_total
+                wizard.debit_total
+                + wizard.credit_total
+                - wizard.discount_total
+                - wizard.booked_total
             )
             wizard.has_debits = bool(debits)
             wizard.has_credits = bool(credits)
@@ -253,12 +263,13 @@ class CollectionsSettlementWizard(models.TransientModel):
         return wizards
 
     def write(self, vals):
+        entries = {line: line._get_entries() for line in self.line_ids}
         later = self.with_context(collections_refresh_later=True)
         result = super(CollectionsSettlementWizard, later).write(vals)
         if {"date", "discount_date_basis"} & vals.keys():
             self.line_ids._forget_entries()
         for wizard in self:
-            wizard._review_entries(vals.get("line_ids") or [])
+            wizard._review_entries(vals.get("line_ids") or [], entries)
         return result
 
     def _mark_credits_of_context(self):
@@ -277,44 +288,47 @@ class CollectionsSettlementWizard(models.TransientModel):
         for item in credits - self.line_ids.move_line_id:
             self.line_ids = [Command.create({"move_line_id": item.id, "marked": True})]
 
-    def _review_entries(self, commands):
+    def _review_entries(self, commands, entries=None):
         """Tell what was entered by hand from what the screen has worked out.
 
-        The web client sends back all that has changed on the screen.
+        The web client sends back all that has changed on the screen. What somebody
+        entered there comes with its copy in `ENTRIES`; programs send the amount alone.
 
         :param list commands: what was written on `line_ids`
+        :param dict entries: what was entered by hand before, by line
         """
-        given = {}
+        entries = entries or {}
+        by_item = {line.move_line_id.id: line for line in self.line_ids}
+        doubtful = []
         for command in commands:
             if command[0] == Command.UPDATE:
-                given[self.line_ids.browse(command[1])] = command[2]
+                line = self.line_ids.browse(command[1])
             elif command[0] == Command.CREATE:
-                lines = self.line_ids.filtered(
-                    lambda line, vals=command[2]: (
-                        line.move_line_id.id == vals.get("move_line_id")
+                line = by_item.get(command[2].get("move_line_id"))
+            else:
+                continue
+            vals = command[2]
+            is_other_choice = bool({"marked", "use_cash_discount"} & vals.keys())
+            for name, (flag, entered) in ENTRIES.items():
+                if line and name in vals and not {flag, entered} & vals.keys():
+                    before = {} if is_other_choice else entries.get(line, {})
+                    line._set_quietly(
+                        {
+                            flag: before.get(flag, False),
+                            entered: before.get(entered, 0.0),
+                        }
                     )
-                )
-                given[lines[-1:]] = command[2]
-        flags = {flag for flag, _entered in ENTRIES.values()}
-        is_from_screen = any(flags & vals.keys() for vals in given.values())
-        doubtful = [
-            (line, name, vals[name])
-            for line, vals in given.items()
-            for name, (flag, _entered) in ENTRIES.items()
-            if name in vals and not vals.get(flag)
-        ]
-        for line, name, _amount in doubtful:
-            line._set_quietly({ENTRIES[name][0]: False})
+                    doubtful.append((line, name, vals[name]))
         self._refresh()
-        entered = [
-            (line, name)
+        by_hand = [
+            (line, name, amount)
             for line, name, amount in doubtful
-            if not is_from_screen
-            and line.currency_id.compare_amounts(line[name], amount)
+            if line.currency_id.compare_amounts(line[name], amount)
         ]
-        for line, name in entered:
-            line._set_quietly({ENTRIES[name][0]: True})
-        if entered:
+        for line, name, amount in by_hand:
+            flag, entered = ENTRIES[name]
+            line._set_quietly({flag: True, entered: amount})
+        if by_hand:
             self._refresh()
 
     # === WHAT IS SETTLED === #
@@ -375,8 +389,8 @@ class CollectionsSettlementWizard(models.TransientModel):
         """Return what is settled and deducted of each item, without their signs.
 
         :param dict quotes: see `_get_quotes`
-        :return: amount to settle and discount by `account.move.line`; what is not
-            marked shows what would close it
+        :return: amount to settle, discount and booked difference by
+            `account.move.line`; what is not marked shows what would close it
         :rtype: dict
         """
         self.ensure_one()
@@ -391,16 +405,21 @@ class CollectionsSettlementWizard(models.TransientModel):
             signs = {item.amount_residual_currency > 0 for item in own}
             if len(signs) < 2:
                 continue
-            results.update(dict.fromkeys(own, (0.0, 0.0)))
+            results.update(dict.fromkeys(own, (0.0, 0.0, 0.0)))
             for allocation in settlement._allocate(own):
                 item, line = allocation.item, allocation.credit.line
-                amount, discount = results[item]
+                amount, discount, booked = results[item]
                 results[item] = (
                     amount + allocation.amount,
                     discount + allocation.discount,
+                    booked + allocation.shortage,
                 )
-                used = allocation.used + allocation.excess
-                results[line] = (results[line][0] + used, 0.0)
+                amount, _discount, booked = results[line]
+                results[line] = (
+                    amount + allocation.used,
+                    0.0,
+                    booked + allocation.excess,
+                )
         return results
 
     def _refresh(self):
@@ -426,7 +445,7 @@ class CollectionsSettlementWizard(models.TransientModel):
                 )
         if amount is None:
             amount = item.currency_id.round(residual - discount)
-        return amount, discount
+        return amount, discount, 0.0
 
     # === ACTION METHODS === #
 
@@ -526,8 +545,8 @@ class CollectionsSettlementWizard(models.TransientModel):
             if line.has_discount_entered:
                 choice["discount"] = line.cash_discount_to_take
             chosen[str(line.move_line_id.id)] = choice
-        if any("amount" in choice for choice in chosen.values()):
-            # One part of an invoice decided makes the others decided as well.
+        if any(len(choice) > 1 for choice in chosen.values()):
+            # One amount decided makes the others decided as well.
             for line in marked:
                 chosen[str(line.move_line_id.id)]["amount"] = line.amount_to_settle
         context = {
@@ -600,6 +619,11 @@ class CollectionsSettlementWizardLine(models.TransientModel):
     amount_to_settle = fields.Monetary(
         help="What is paid of the item now, without the discount, in its currency and "
         "with the sign of what is open. It can be changed by hand.",
+    )
+    difference_to_book = fields.Monetary(
+        string="Difference",
+        readonly=True,
+        help="Booked within the tolerances of the company.",
     )
     has_amount_entered = fields.Boolean()
     amount_entered = fields.Float()
@@ -674,6 +698,11 @@ class CollectionsSettlementWizardLine(models.TransientModel):
 
     # === BUSINESS METHODS === #
 
+    def _get_entries(self):
+        """Return what is entered by hand, as values."""
+        names = [name for names in ENTRIES.values() for name in names]
+        return {name: self[name] for name in names}
+
     def _set_quietly(self, vals):
         """Set values that nobody has entered, those that differ only."""
         vals = {name: value for name, value in vals.items() if self[name] != value}
@@ -687,12 +716,13 @@ class CollectionsSettlementWizardLine(models.TransientModel):
                 {"has_amount_entered": False, "has_discount_entered": False}
             )
 
-    def _prepare_result(self, quote, amount, discount):
+    def _prepare_result(self, quote, amount, discount, booked):
         """Return the values of the line that follow from what is decided.
 
         :param dict quote: see `collections.cash.discount._get_quotes`
         :param float amount: what is settled, positive
         :param float discount: what is deducted, positive
+        :param float booked: what was paid too little or, of a payment, too much
         """
         currency = self.currency_id
         sign = -1 if self.amount_residual < 0 else 1
@@ -702,6 +732,7 @@ class CollectionsSettlementWizardLine(models.TransientModel):
             "cash_discount_taken": quote["taken"],
             "amount_to_settle": currency.round(sign * amount) or 0.0,
             "cash_discount_to_take": currency.round(sign * discount) or 0.0,
+            "difference_to_book": currency.round(sign * booked) or 0.0,
         }
 
     def _check_marked(self):
