@@ -4,8 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from .collections_posting import LEDGER_ACCOUNT_DOMAIN, MANAGER
-
-AGENT = "credit_collections.group_collections_agent"
+from .collections_recipient import AGENT
 
 
 class ResPartner(models.Model):
@@ -46,6 +45,84 @@ class ResPartner(models.Model):
         groups=AGENT,
     )
 
+    collections_contact_id = fields.Many2one(
+        comodel_name="res.partner",
+        string="Collections Contact",
+        domain="[('commercial_partner_id', '=', commercial_partner_id)]",
+        groups=AGENT,
+        help="Gets the e-mails about what is open. Left empty, they go to the invoice "
+        "address, else to the first contact with an e-mail address, else to the "
+        "customer's own.",
+    )
+    collections_statement_contact_id = fields.Many2one(
+        comodel_name="res.partner",
+        string="Statement Contact",
+        domain="[('commercial_partner_id', '=', commercial_partner_id)]",
+        groups=AGENT,
+        help="Gets the statements of account. Left empty, they go where the other "
+        "e-mails go.",
+    )
+    collections_salesperson_id = fields.Many2one(
+        comodel_name="res.users",
+        string="Collections Salesperson",
+        domain="[('share', '=', False)]",
+        groups=AGENT,
+        help="Gets the internal e-mails about the customer. Left empty, they go to the "
+        "salesperson, else to the one of the latest invoice.",
+    )
+    collections_recipient_id = fields.Many2one(
+        comodel_name="res.partner",
+        string="Writes To",
+        compute="_compute_collections_recipient",
+        groups=AGENT,
+        help="Who gets the e-mails about what is open.",
+    )
+    collections_recipient_email = fields.Char(
+        string="Collections E-mail",
+        compute="_compute_collections_recipient",
+        groups=AGENT,
+    )
+    collections_recipient_rule = fields.Char(
+        string="Because", compute="_compute_collections_recipient", groups=AGENT
+    )
+    collections_statement_recipient_id = fields.Many2one(
+        comodel_name="res.partner",
+        string="Sends Statements To",
+        compute="_compute_collections_statement_recipient",
+        groups=AGENT,
+    )
+    collections_statement_recipient_rule = fields.Char(
+        string="Because (Statements)",
+        compute="_compute_collections_statement_recipient",
+        groups=AGENT,
+    )
+    collections_salesperson_recipient_id = fields.Many2one(
+        comodel_name="res.partner",
+        string="Informs",
+        compute="_compute_collections_salesperson_recipient",
+        groups=AGENT,
+        help="Who gets the internal e-mails about the customer.",
+    )
+    collections_salesperson_recipient_rule = fields.Char(
+        string="Because (Internal)",
+        compute="_compute_collections_salesperson_recipient",
+        groups=AGENT,
+    )
+    collections_address_state = fields.Selection(
+        selection=[
+            ("ok", "Fine"),
+            ("shared", "Shared"),
+            ("bounced", "Bounced"),
+            ("none", "No address"),
+        ],
+        string="Address",
+        compute="_compute_collections_address_state",
+        search="_search_collections_address_state",
+        groups=AGENT,
+        help="Shared: other customers are written to at the same address. Bounced: an "
+        "e-mail to it came back.",
+    )
+
     @api.constrains("collections_writeoff_account_id")
     def _check_collections_writeoff_account_id(self):
         Posting = self.env["collections.posting"]
@@ -53,6 +130,89 @@ class ResPartner(models.Model):
             Posting._check_account(
                 partner.collections_writeoff_account_id, self.env.company
             )
+
+    def _get_recipients_of_origin(self, kind):
+        recipients = self.env["collections.recipient"]._get_recipients(
+            self._origin, kind
+        )
+        return {
+            partner: recipients.get(partner._origin.id, {}) for partner in self
+        }.items()
+
+    @api.depends(
+        "collections_contact_id", "child_ids.email", "child_ids.active", "email"
+    )
+    @api.depends_context("company", "collections_company_id")
+    def _compute_collections_recipient(self):
+        for partner, found in self._get_recipients_of_origin("collections"):
+            partner.collections_recipient_id = found.get("recipient_id", False)
+            partner.collections_recipient_email = found.get("email", False)
+            partner.collections_recipient_rule = found.get("rule", False)
+
+    @api.depends(
+        "collections_contact_id",
+        "collections_statement_contact_id",
+        "child_ids.email",
+        "child_ids.active",
+        "email",
+    )
+    @api.depends_context("company", "collections_company_id")
+    def _compute_collections_statement_recipient(self):
+        for partner, found in self._get_recipients_of_origin("statement"):
+            partner.collections_statement_recipient_id = found.get("recipient_id")
+            partner.collections_statement_recipient_rule = found.get("rule")
+
+    @api.depends("collections_salesperson_id", "user_id")
+    @api.depends_context("company", "collections_company_id")
+    def _compute_collections_salesperson_recipient(self):
+        for partner, found in self._get_recipients_of_origin("salesperson"):
+            partner.collections_salesperson_recipient_id = found.get("recipient_id")
+            partner.collections_salesperson_recipient_rule = found.get("rule")
+
+    @api.depends("collections_recipient_id")
+    @api.depends_context("company", "collections_company_id")
+    def _compute_collections_address_state(self):
+        Recipient = self.env["collections.recipient"]
+        company = Recipient._get_company()
+        customers = self.commercial_partner_id._origin
+        states = {}
+        for state in ("shared", "bounced"):
+            query = Recipient._get_address_state_sql(state, company)
+            rows = self.env.execute_query(
+                SQL(
+                    "SELECT customer_id FROM (%s) AS found WHERE customer_id IN %s",
+                    query,
+                    tuple(customers.ids) or (0,),
+                )
+            )
+            states.update({customer_id: state for (customer_id,) in rows})
+        for partner in self:
+            if not partner.collections_recipient_id:
+                partner.collections_address_state = "none"
+            else:
+                customer = partner.commercial_partner_id._origin
+                partner.collections_address_state = states.get(customer.id, "ok")
+
+    def _search_collections_address_state(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        Recipient = self.env["collections.recipient"]
+        company = Recipient._get_company()
+
+        def get_domain(state):
+            query = Recipient._get_address_state_sql(state, company)
+            return Domain("commercial_partner_id", "in", SQL("(%s)", query))
+
+        none = ~get_domain("any")
+        bounced = get_domain("bounced")
+        shared = get_domain("shared") & ~bounced
+        domains = {
+            "none": none,
+            "bounced": bounced,
+            "shared": shared,
+            "ok": ~(none | bounced | shared),
+        }
+        return Domain.OR(domains[state] for state in value if state in domains)
 
     def _compute_collections_written_off(self):
         moves = self.env["account.move"].search(self._get_writeoffs_domain())
@@ -221,3 +381,25 @@ class ResPartner(models.Model):
         ]
         action["context"] = {"create": False}
         return action
+
+    # === E-MAIL === #
+
+    def get_collections_recipient(self, kind):
+        """Return who is written to about the customers, and why.
+
+        Contacts stand for the customer they belong to.
+
+        :param str kind: `"collections"` for e-mails about what is open,
+            `"statement"` for statements of account, `"salesperson"` for internal ones
+        :return: for each partner `id`, `recipient_id` (id of a `res.partner`, False
+            when nobody can be written to), `email` (or False) and `rule`, a text that
+            says which step of the rule gave the address and why others did not
+        :rtype: list[dict]
+        :raise UserError: when there is no such kind
+        :raise AccessError: when the user is no collections agent
+        """
+        Recipient = self.env["collections.recipient"]
+        Recipient._check_agent()
+        self.check_access("read")
+        recipients = Recipient._get_recipients(self, kind)
+        return [recipients[partner.id] for partner in self]
