@@ -15,6 +15,7 @@ from . import collections_cash_discount
 from . import collections_demo
 from . import collections_pool
 from . import collections_recipient
+from . import collections_statement
 from . import collections_team
 from . import collections_writeoff
 from . import collections_writeoff_reason

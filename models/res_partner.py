@@ -1,3 +1,5 @@
+import base64
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
@@ -108,6 +110,24 @@ class ResPartner(models.Model):
         compute="_compute_collections_salesperson_recipient",
         groups=AGENT,
     )
+    collections_statement_due = fields.Monetary(
+        string="Due by Statement",
+        compute="_compute_collections_statement_amounts",
+        groups=AGENT,
+        help="All open items of the customer today, credits deducted, in company "
+        "currency. For e-mails.",
+    )
+    collections_statement_overdue = fields.Monetary(
+        string="Overdue by Statement",
+        compute="_compute_collections_statement_amounts",
+        groups=AGENT,
+        help="Open debit items past their due date today. For e-mails.",
+    )
+    collections_statement_due_date = fields.Date(
+        string="Oldest Due Date by Statement",
+        compute="_compute_collections_statement_amounts",
+        groups=AGENT,
+    )
     collections_address_state = fields.Selection(
         selection=[
             ("ok", "Fine"),
@@ -168,6 +188,15 @@ class ResPartner(models.Model):
         for partner, found in self._get_recipients_of_origin("salesperson"):
             partner.collections_salesperson_recipient_id = found.get("recipient_id")
             partner.collections_salesperson_recipient_rule = found.get("rule")
+
+    @api.depends_context("company", "collections_company_id")
+    def _compute_collections_statement_amounts(self):
+        totals = self.env["collections.statement"]._get_totals(self._origin)
+        for partner in self:
+            owed = totals.get(partner.commercial_partner_id._origin.id, {})
+            partner.collections_statement_due = owed.get("amount_due", 0.0)
+            partner.collections_statement_overdue = owed.get("amount_overdue", 0.0)
+            partner.collections_statement_due_date = owed.get("oldest_due_date", False)
 
     @api.depends("collections_recipient_id")
     @api.depends_context("company", "collections_company_id")
@@ -403,3 +432,37 @@ class ResPartner(models.Model):
         self.check_access("read")
         recipients = Recipient._get_recipients(self, kind)
         return [recipients[partner.id] for partner in self]
+
+    def get_collections_spreadsheet(
+        self, kind="collections", date_from=None, date_to=None, open_only=None
+    ):
+        """Return the spreadsheets that go with the e-mails of the customers.
+
+        :param str kind: `"collections"`, `"statement"` or `"salesperson"`
+        :param date_from: first day of a statement, a date or ISO text; by default the
+            first of the month two months ago
+        :param date_to: the day up to which things are open; by default today
+        :param bool open_only: statements only: leave out what is settled
+        :return: for each customer `id`, `name` (of the file) and `content` (base64)
+        :rtype: list[dict]
+        :raise UserError: when there is no such kind or no such day
+        :raise AccessError: when the user is no collections agent
+        """
+        Statement = self.env["collections.statement"]
+        Recipient = self.env["collections.recipient"]
+        Recipient._check_agent()
+        Recipient._check_kind(kind)
+        self.check_access("read")
+        period = Statement._get_period(date_from, date_to, open_only)
+        result = []
+        statements = Statement._get_statements(self, period=period)
+        for customer_id, statement in statements.items():
+            name, content = Statement._get_spreadsheet(statement, kind)
+            result.append(
+                {
+                    "id": customer_id,
+                    "name": name,
+                    "content": base64.b64encode(content).decode(),
+                }
+            )
+        return result

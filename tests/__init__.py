@@ -12,6 +12,7 @@ from . import test_collections_rpc
 from . import test_collections_status
 from . import test_collections_tours
 from . import test_recipient
+from . import test_statement
 from . import test_tax_split
 from . import test_writeoff
 from . import test_writeoff_currency
