@@ -13,11 +13,15 @@ from . import collections_posting
 from . import collections_composition
 from . import collections_cash_discount
 from . import collections_demo
+from . import collections_mailing
+from . import collections_mailing_line
 from . import collections_pool
 from . import collections_recipient
 from . import collections_statement
 from . import collections_team
 from . import collections_writeoff
 from . import collections_writeoff_reason
+from . import mail_mail
+from . import mail_template
 from . import res_company
 from . import res_partner

@@ -1,6 +1,6 @@
 from odoo import api, models
 from odoo.exceptions import AccessError, UserError
-from odoo.tools import SQL
+from odoo.tools import SQL, config
 
 AGENT = "credit_collections.group_collections_agent"
 RECIPIENT_KINDS = [
@@ -30,15 +30,22 @@ class CollectionsRecipient(models.AbstractModel):
 
         :raise UserError: names the kinds there are
         """
-        kinds = [key for key, _label in RECIPIENT_KINDS]
+        kinds = self._get_kinds()
         if kind not in kinds:
             raise UserError(
                 self.env._(
-                    "There is no e-mail of the kind %(kind)s. Choose one of: %(kinds)s.",
+                    "There is no e-mail of the kind %(kind)s. Choose one of: "
+                    "%(kinds)s.",
                     kind=kind,
                     kinds=", ".join(kinds),
                 )
             )
+
+    @api.model
+    def _get_kinds(self):
+        """Return the names of the kinds of e-mail by key."""
+        field = self.env["mail.template"]._fields["collections_kind"]
+        return dict(field._description_selection(self.env))
 
     @api.model
     def _check_agent(self):
@@ -88,6 +95,52 @@ class CollectionsRecipient(models.AbstractModel):
             partner.id: {"id": partner.id, **found[partner.commercial_partner_id.id]}
             for partner in partners
         }
+
+    @api.model
+    def _get_one_company(self, records):
+        """Return the company of records that one e-mail is about.
+
+        :raise UserError: when they are of several companies
+        """
+        companies = records.company_id
+        if len(companies) > 1:
+            raise UserError(
+                self.env._(
+                    "An e-mail is written for one company, but these are of "
+                    "%(companies)s. Select those of one company.",
+                    companies=", ".join(companies.mapped("name")),
+                )
+            )
+        return companies or self._get_company()
+
+    @api.model
+    def _get_sending_problems(self):
+        """Return what keeps the user's e-mails from going out, as texts."""
+        problems = []
+        if not self.env.user.partner_id.email_normalized:
+            problems.append(
+                self.env._(
+                    "You have no e-mail address to write from. Enter one under "
+                    "Preferences."
+                )
+            )
+        if not self._has_mail_server():
+            problems.append(
+                self.env._(
+                    "No outgoing mail server is set up: e-mails may stay in the queue. "
+                    "Ask an administrator."
+                )
+            )
+        return problems
+
+    @api.model
+    def _has_mail_server(self):
+        """Tell whether Odoo was told where to send e-mails."""
+        servers = self.env["ir.mail_server"].sudo()  # settings of administrators
+        return bool(
+            servers.search_count([("active", "=", True)], limit=1)
+            or config["smtp_server"] not in ("", "localhost", False)
+        )
 
     # === CONTACTS === #
 

@@ -355,7 +355,7 @@ class CollectionsStatement(models.AbstractModel):
         }
 
     def _group_rows(self, rows, names):
-        """Return rows as dicts by their first value; numbers of the database as floats."""
+        """Return rows as dicts by their first value, numbers as floats."""
         currencies = {
             currency.id: currency
             for currency in self.env["res.currency"]
@@ -458,15 +458,120 @@ class CollectionsStatement(models.AbstractModel):
         query = self._get_query(company, fields.Date.context_today(self))
         return self._fetch_totals(query, query._get_contact_ids(partners))
 
-    def _is_empty(self, statement, kind):
-        """Tell whether there is nothing to write about.
+    @api.model
+    def _get_localized_statements(self, partners, kind, company=None, period=None):
+        """Return the statements of customers, each for who gets it and in his language.
 
-        :param dict statement: one of `_get_statements`
-        :param str kind: the kind of e-mail
+        :param partners: `res.partner`; contacts stand for their customer
+        :param str kind: `"collections"`, `"statement"` or `"salesperson"`
+        :param company: the `res.company` owed to, by default the current one
+        :param StatementPeriod period: by default that of `_get_period`
+        :return: those of `_get_statements` in the order of the customers, with `lang`
+            (code) and `kinds` (names of documents by key)
+        :rtype: list[dict]
         """
+        customers = partners.commercial_partner_id
+        recipients = self.env["collections.recipient"]._get_recipients(
+            customers, kind, company
+        )
+        by_lang = defaultdict(lambda: customers.browse())
+        for customer in customers:
+            recipient_id = recipients[customer.id]["recipient_id"]
+            # The language of a contact is no secret to who may write to him.
+            recipient = customer.browse(recipient_id or customer.id).sudo()
+            by_lang[recipient.lang or self.env.lang] |= customer
+        found = {}
+        for lang, lang_customers in by_lang.items():
+            self_lang = self.with_context(lang=lang)
+            statements = self_lang._get_statements(lang_customers, company, period)
+            kinds = self_lang._get_document_kinds()
+            for customer_id, statement in statements.items():
+                found[customer_id] = {**statement, "lang": lang, "kinds": kinds}
+        return [found[customer.id] for customer in customers]
+
+    @api.model
+    def _filter_concerned(self, partners, kind, company=None, period=None):
+        """Return the customers that there is something to write about.
+
+        That is something open, or for a statement something booked in its period.
+
+        :param partners: `res.partner`; contacts stand for their customer
+        :param str kind: `"collections"`, `"statement"` or `"salesperson"`
+        :param company: the `res.company` owed to, by default the current one
+        :param StatementPeriod period: by default that of `_get_period`
+        """
+        company = company or self.env["collections.recipient"]._get_company()
+        period = period or self._get_period()
+        customers = partners.commercial_partner_id
+        self.env.flush_all()
+        query = self._get_query(company, period.date_to)
+        contact_ids = query._get_contact_ids(customers)
+        concerned = set(self._fetch_totals(query, contact_ids))
         if kind == "statement":
-            return not statement["currencies"]
-        return not statement["items"]
+            rows = self.env.execute_query(
+                SQL(
+                    """
+                    SELECT DISTINCT partner.commercial_partner_id
+                      FROM account_move_line line
+                      JOIN res_partner partner ON partner.id = line.partner_id
+                     WHERE %s AND line.date BETWEEN %s AND %s
+                    """,
+                    self._get_ledger_condition_sql(query, contact_ids),
+                    period.date_from,
+                    period.date_to,
+                )
+            )
+            concerned.update(customer_id for (customer_id,) in rows)
+        return customers.filtered(lambda customer: customer.id in concerned)
+
+    # === FILES === #
+
+    @api.model
+    def _has_pdf_tool(self):
+        """Tell whether the server can make PDF files."""
+        state = self.env["ir.actions.report"].get_wkhtmltopdf_state()
+        return state not in ("install", "broken")
+
+    @api.model
+    def _get_files(self, partners, kind):
+        """Return what is attached to the e-mails to customers.
+
+        A spreadsheet, and of statements a print as well where the server can make one.
+
+        :param partners: `res.partner`; contacts stand for their customer
+        :param str kind: `"collections"`, `"statement"` or `"salesperson"`
+        :return: name and content of each file, by id of the commercial partner
+        :rtype: dict[int, list[tuple[str, bytes]]]
+        """
+        files = {}
+        has_pdf_tool = kind == "statement" and self._has_pdf_tool()
+        for statement in self._get_localized_statements(partners, kind):
+            customer = statement["partner"]
+            files[customer.id] = [self._get_spreadsheet(statement, kind)]
+            if has_pdf_tool:
+                files[customer.id] += self._get_prints(statement)
+        return files
+
+    def _get_prints(self, statement):
+        period = statement["period"]
+        content, file_type = (
+            self.env["ir.actions.report"]
+            .with_context(lang=statement["lang"])
+            ._render_qweb_pdf(
+                "credit_collections.report_statement",
+                data={
+                    "ids": statement["partner"].ids,
+                    "date_from": period.date_from.isoformat(),
+                    "date_to": period.date_to.isoformat(),
+                    "open_only": period.open_only,
+                    "company_id": statement["company"].id,
+                },
+            )
+        )
+        if file_type != "pdf":
+            return []
+        self_lang = self.with_context(lang=statement["lang"])
+        return [(f"{self_lang._get_file_name(statement, 'statement')}.pdf", content)]
 
     # === SPREADSHEETS === #
 
@@ -474,13 +579,14 @@ class CollectionsStatement(models.AbstractModel):
     def _get_spreadsheet(self, statement, kind):
         """Return the spreadsheet of a customer.
 
-        It is in the language of the environment.
-
-        :param dict statement: one of `_get_statements`
+        :param dict statement: one of `_get_statements`; when it has a `lang` the
+            spreadsheet is in that, else in the language of the environment
         :param str kind: `"collections"`, `"statement"` or `"salesperson"`
         :return: name and content of the file
         :rtype: tuple[str, bytes]
         """
+        if statement.get("lang") and statement["lang"] != self.env.lang:
+            self = self.with_context(lang=statement["lang"])  # noqa: PLW0642
         sheets = [self._prepare_summary_sheet(statement, kind)]
         if kind == "statement":
             sheets.append(self._prepare_statement_sheet(statement))
@@ -519,7 +625,6 @@ class CollectionsStatement(models.AbstractModel):
 
     def _prepare_summary_sheet(self, statement, kind):
         """Return the sheet with totals, aging and what is open by currency."""
-        _ = self.env._
         company_format = self._get_format(statement["currency"])
         totals, period = statement["totals"], statement["period"]
         partner, company = statement["partner"], statement["company"]
@@ -528,25 +633,36 @@ class CollectionsStatement(models.AbstractModel):
             return spreadsheet.Row(list(values), number_format, is_bold)
 
         rows = [
-            line(_("Company"), company.name),
-            line(_("Customer"), partner.name),
-            line(_("Reference"), partner.ref),
-            line(_("Tax ID"), partner.vat),
-            line(_("As of"), period.date_to),
-            line(_("Currency"), statement["currency"].name),
-            line(_("Amount due"), totals["amount_due"], is_bold=True),
-            line(_("Overdue"), totals["amount_overdue"]),
-            line(_("Credits"), totals["amount_credit"]),
-            line(_("Oldest due date"), totals["oldest_due_date"]),
+            line(self.env._("Company"), company.name),
+            line(self.env._("Customer"), partner.name),
+            line(self.env._("Reference"), partner.ref),
+            line(self.env._("Tax ID"), partner.vat),
+            line(self.env._("As of"), period.date_to),
+            line(self.env._("Currency"), statement["currency"].name),
+            line(self.env._("Amount due"), totals["amount_due"], is_bold=True),
+            line(self.env._("Overdue"), totals["amount_overdue"]),
+            line(self.env._("Credits"), totals["amount_credit"]),
+            line(self.env._("Oldest due date"), totals["oldest_due_date"]),
         ]
         if statement["aging"]:
-            rows += [line(""), line(_("Aging"), _("Amount"), _("Due"), is_bold=True)]
+            rows += [
+                line(""),
+                line(
+                    self.env._("Aging"),
+                    self.env._("Amount"),
+                    self.env._("Due"),
+                    is_bold=True,
+                ),
+            ]
             rows += [
                 line(entry["name"], entry["amount"], entry["date_range"])
                 for entry in statement["aging"]
             ]
-            rows.append(line(_("Total"), totals["amount_due"], is_bold=True))
-        rows += [line(""), line(_("By currency"), _("Open"), is_bold=True)]
+            rows.append(line(self.env._("Total"), totals["amount_due"], is_bold=True))
+        rows += [
+            line(""),
+            line(self.env._("By currency"), self.env._("Open"), is_bold=True),
+        ]
         rows += [
             line(
                 entry["currency"].name,
@@ -560,36 +676,37 @@ class CollectionsStatement(models.AbstractModel):
             spreadsheet.Column("", 24),
             spreadsheet.Column("", 30),
         ]
-        return spreadsheet.Sheet(_("Summary"), columns, rows)
+        return spreadsheet.Sheet(self.env._("Summary"), columns, rows)
 
     def _prepare_items_sheet(self, statement, kind):
         """Return the sheet of open items, with what was said of them for our people."""
-        _ = self.env._
         is_internal = kind == "salesperson"
         columns = [
-            spreadsheet.Column(_("Date"), 12),
-            spreadsheet.Column(_("Document"), 22),
-            spreadsheet.Column(_("Type"), 12),
-            spreadsheet.Column(_("Reference"), 30),
-            spreadsheet.Column(_("Due date"), 12),
-            spreadsheet.Column(_("Days overdue"), 10),
-            spreadsheet.Column(_("Currency"), 10),
-            spreadsheet.Column(_("Original amount"), 18),
-            spreadsheet.Column(_("Open amount"), 18),
+            spreadsheet.Column(self.env._("Date"), 12),
+            spreadsheet.Column(self.env._("Document"), 22),
+            spreadsheet.Column(self.env._("Type"), 12),
+            spreadsheet.Column(self.env._("Reference"), 30),
+            spreadsheet.Column(self.env._("Due date"), 12),
+            spreadsheet.Column(self.env._("Days overdue"), 10),
+            spreadsheet.Column(self.env._("Currency"), 10),
+            spreadsheet.Column(self.env._("Original amount"), 18),
+            spreadsheet.Column(self.env._("Open amount"), 18),
             spreadsheet.Column(
-                _("Open in %(currency)s", currency=statement["currency"].name),
+                self.env._("Open in %(currency)s", currency=statement["currency"].name),
                 18,
                 self._get_format(statement["currency"]),
             ),
         ]
         if is_internal:
             columns += [
-                spreadsheet.Column(_("Status"), 18),
-                spreadsheet.Column(_("Promised for"), 12),
-                spreadsheet.Column(_("Dispute reason"), 40),
+                spreadsheet.Column(self.env._("Status"), 18),
+                spreadsheet.Column(self.env._("Promised for"), 12),
+                spreadsheet.Column(self.env._("Dispute reason"), 40),
             ]
         return spreadsheet.Sheet(
-            _("Open items"), columns, self._iter_item_rows(statement, is_internal)
+            self.env._("Open items"),
+            columns,
+            self._iter_item_rows(statement, is_internal),
         )
 
     def _iter_item_rows(self, statement, is_internal):
@@ -650,17 +767,16 @@ class CollectionsStatement(models.AbstractModel):
 
     def _prepare_payments_sheet(self, statement):
         """Return the sheet of the payments of the last twelve months."""
-        _ = self.env._
         columns = [
-            spreadsheet.Column(_("Date"), 12),
-            spreadsheet.Column(_("Payment"), 22),
-            spreadsheet.Column(_("Memo"), 40),
-            spreadsheet.Column(_("Currency"), 10),
-            spreadsheet.Column(_("Amount"), 18),
-            spreadsheet.Column(_("Not applied"), 18),
+            spreadsheet.Column(self.env._("Date"), 12),
+            spreadsheet.Column(self.env._("Payment"), 22),
+            spreadsheet.Column(self.env._("Memo"), 40),
+            spreadsheet.Column(self.env._("Currency"), 10),
+            spreadsheet.Column(self.env._("Amount"), 18),
+            spreadsheet.Column(self.env._("Not applied"), 18),
         ]
         return spreadsheet.Sheet(
-            _("Payments"), columns, self._iter_payment_rows(statement)
+            self.env._("Payments"), columns, self._iter_payment_rows(statement)
         )
 
     def _iter_payment_rows(self, statement):
@@ -692,20 +808,19 @@ class CollectionsStatement(models.AbstractModel):
 
     def _prepare_statement_sheet(self, statement):
         """Return the sheet with opening balance, movements and running balance."""
-        _ = self.env._
         columns = [
-            spreadsheet.Column(_("Date"), 12),
-            spreadsheet.Column(_("Document"), 22),
-            spreadsheet.Column(_("Type"), 12),
-            spreadsheet.Column(_("Reference"), 30),
-            spreadsheet.Column(_("Due date"), 12),
-            spreadsheet.Column(_("Currency"), 10),
-            spreadsheet.Column(_("Charges"), 18),
-            spreadsheet.Column(_("Credits"), 18),
-            spreadsheet.Column(_("Balance"), 18),
+            spreadsheet.Column(self.env._("Date"), 12),
+            spreadsheet.Column(self.env._("Document"), 22),
+            spreadsheet.Column(self.env._("Type"), 12),
+            spreadsheet.Column(self.env._("Reference"), 30),
+            spreadsheet.Column(self.env._("Due date"), 12),
+            spreadsheet.Column(self.env._("Currency"), 10),
+            spreadsheet.Column(self.env._("Charges"), 18),
+            spreadsheet.Column(self.env._("Credits"), 18),
+            spreadsheet.Column(self.env._("Balance"), 18),
         ]
         return spreadsheet.Sheet(
-            _("Statement"), columns, self._iter_statement_rows(statement)
+            self.env._("Statement"), columns, self._iter_statement_rows(statement)
         )
 
     def _iter_statement_rows(self, statement):

@@ -5,6 +5,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..exceptions import MissingParameterError
 from .collections_posting import LEDGER_ACCOUNT_DOMAIN, MANAGER
 from .collections_recipient import AGENT
 
@@ -49,7 +50,6 @@ class ResPartner(models.Model):
 
     collections_contact_id = fields.Many2one(
         comodel_name="res.partner",
-        string="Collections Contact",
         domain="[('commercial_partner_id', '=', commercial_partner_id)]",
         groups=AGENT,
         help="Gets the e-mails about what is open. Left empty, they go to the invoice "
@@ -66,7 +66,6 @@ class ResPartner(models.Model):
     )
     collections_salesperson_id = fields.Many2one(
         comodel_name="res.users",
-        string="Collections Salesperson",
         domain="[('share', '=', False)]",
         groups=AGENT,
         help="Gets the internal e-mails about the customer. Left empty, they go to the "
@@ -110,8 +109,22 @@ class ResPartner(models.Model):
         compute="_compute_collections_salesperson_recipient",
         groups=AGENT,
     )
+    collections_company_id = fields.Many2one(
+        comodel_name="res.company",
+        string="Owes To",
+        compute="_compute_collections_company_id",
+        groups=AGENT,
+        help="The company that writes. For e-mails.",
+    )
+    collections_currency_id = fields.Many2one(
+        comodel_name="res.currency",
+        string="Owes In",
+        compute="_compute_collections_company_id",
+        groups=AGENT,
+    )
     collections_statement_due = fields.Monetary(
         string="Due by Statement",
+        currency_field="collections_currency_id",
         compute="_compute_collections_statement_amounts",
         groups=AGENT,
         help="All open items of the customer today, credits deducted, in company "
@@ -119,6 +132,7 @@ class ResPartner(models.Model):
     )
     collections_statement_overdue = fields.Monetary(
         string="Overdue by Statement",
+        currency_field="collections_currency_id",
         compute="_compute_collections_statement_amounts",
         groups=AGENT,
         help="Open debit items past their due date today. For e-mails.",
@@ -188,6 +202,12 @@ class ResPartner(models.Model):
         for partner, found in self._get_recipients_of_origin("salesperson"):
             partner.collections_salesperson_recipient_id = found.get("recipient_id")
             partner.collections_salesperson_recipient_rule = found.get("rule")
+
+    @api.depends_context("company", "collections_company_id")
+    def _compute_collections_company_id(self):
+        company = self.env["collections.recipient"]._get_company()
+        self.collections_company_id = company
+        self.collections_currency_id = company.currency_id
 
     @api.depends_context("company", "collections_company_id")
     def _compute_collections_statement_amounts(self):
@@ -455,14 +475,121 @@ class ResPartner(models.Model):
         self.check_access("read")
         period = Statement._get_period(date_from, date_to, open_only)
         result = []
-        statements = Statement._get_statements(self, period=period)
-        for customer_id, statement in statements.items():
+        for statement in Statement._get_localized_statements(self, kind, period=period):
             name, content = Statement._get_spreadsheet(statement, kind)
             result.append(
                 {
-                    "id": customer_id,
+                    "id": statement["partner"].id,
                     "name": name,
                     "content": base64.b64encode(content).decode(),
                 }
+            )
+        return result
+
+    def action_send_collections_email(self, kind="collections"):
+        """Open Odoo's composer with the e-mail about the customers.
+
+        One customer's e-mail can be read and changed before it is sent; it stands in
+        the chatter of the customer afterwards. Those to several go to the mail queue,
+        with a report of what became of them. Both carry a spreadsheet.
+
+        :param str kind: `"collections"` for what is open, `"statement"` for a
+            statement of account, `"salesperson"` for the internal copy
+        :return: the window action of the composer
+        :rtype: dict
+        :raise UserError: when nobody can be written to, nothing is open, or the user
+            has no address to write from
+        :raise AccessError: when the user is no collections agent
+        """
+        Recipient = self.env["collections.recipient"]
+        Recipient._check_agent()
+        Recipient._check_kind(kind)
+        customers = self.commercial_partner_id
+        company = Recipient._get_company()
+        customers._check_can_be_written_to(kind, company)
+        template = company._get_collections_template(kind)
+        context = {
+            "default_composition_mode": "comment" if len(customers) == 1 else "mass_mail",
+            "default_model": "res.partner",
+            "default_res_ids": customers.ids,
+            "default_template_id": template.id,
+            # Followers are not who is written to: a contact that follows the customer
+            # would read the internal copy.
+            "default_notify_skip_followers": True,
+            "collections_company_id": company.id,
+        }
+        for name in ("date_from", "date_to", "open_only"):
+            key = f"collections_statement_{name}"
+            if key in self.env.context:
+                context[key] = self.env.context[key]
+        return {
+            "type": "ir.actions.act_window",
+            "name": Recipient._get_kinds()[kind],
+            "res_model": "mail.compose.message",
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "target": "new",
+            "context": context,
+        }
+
+    def _check_can_be_written_to(self, kind, company):
+        """Refuse e-mails that cannot be sent, before they are written.
+
+        :raise UserError: says what is missing, with a button that opens the place
+        """
+        if not self:
+            raise UserError(self.env._("Select the customers to write to."))
+        if not self.env.user.partner_id.email_normalized:
+            raise UserError(
+                self.env._(
+                    "You have no e-mail address to write from. Enter one under "
+                    "Preferences, or ask an administrator."
+                )
+            )
+        Statement = self.env["collections.statement"]
+        concerned = Statement._filter_concerned(self, kind, company)
+        if not concerned:
+            raise UserError(
+                self.env._(
+                    "There is nothing to write about to %(customers)s: nothing is open.",
+                    customers=self.env["collections.posting"]._join_names(
+                        self.mapped("display_name")
+                    ),
+                )
+            )
+        recipients = self.env["collections.recipient"]._get_recipients(
+            concerned, kind, company
+        )
+        if not any(recipient["recipient_id"] for recipient in recipients.values()):
+            raise concerned._get_no_recipient_error(recipients)
+
+    def _get_no_recipient_error(self, recipients):
+        """Return the error for customers none of whom can be written to."""
+        names = self.env["collections.posting"]._join_names(
+            self.env._(
+                "%(customer)s (%(rule)s)",
+                customer=customer.display_name,
+                rule=recipients[customer.id]["rule"],
+            )
+            for customer in self
+        )
+        return MissingParameterError(
+            self.env._("Nobody can be written to about: %(customers)s", customers=names),
+            self._get_records_action(),
+            self.env._("Open Customer") if len(self) == 1 else self.env._("Open List"),
+        )
+
+    def _process_attachments_for_template_post(self, mail_template):
+        # EXTENDS mail: our e-mails carry the spreadsheet of the customer
+        result = super()._process_attachments_for_template_post(mail_template)
+        kind = mail_template.collections_kind
+        if not kind or not self:
+            return result
+        self.env["collections.recipient"]._check_agent()
+        files = self.env["collections.statement"]._get_files(self, kind)
+        for partner in self:
+            result.setdefault(partner.id, {}).setdefault("attachments", []).extend(
+                (name, base64.b64encode(content))
+                for name, content in files[partner.commercial_partner_id.id]
             )
         return result

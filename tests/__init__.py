@@ -7,6 +7,7 @@ from . import test_aging_periods
 from . import test_aging_scenarios
 from . import test_aging_snapshot
 from . import test_collections_agent
+from . import test_collections_email
 from . import test_collections_pool
 from . import test_collections_rpc
 from . import test_collections_status

@@ -11,7 +11,10 @@ MODELS = [
     "collections.aging.report",
     "collections.aging.snapshot",
     "collections.aging.wizard",
+    "collections.mailing",
+    "collections.mailing.line",
     "collections.pool",
+    "collections.statement.wizard",
     "collections.team",
     "collections.writeoff.reason",
     "collections.writeoff.reversal.wizard",
@@ -42,6 +45,8 @@ class TestAgingAccess(CollectionsCommon):
             "collections.composition",
             "collections.demo",
             "collections.posting",
+            "collections.recipient",
+            "collections.statement",
             "collections.writeoff",
         }
         self.assertEqual(ours - abstract, set(MODELS))

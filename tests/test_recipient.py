@@ -7,7 +7,7 @@ from .common import AGENT, CollectionsCommon
 
 @tagged("post_install", "-at_install")
 class TestRecipient(CollectionsCommon):
-    """Dynamics 365 Finance, "Set up collections": who gets the e-mails (EM-01, EM-02)."""
+    """Dynamics 365 Finance, "Set up collections": who gets e-mails (EM-01, EM-02)."""
 
     @classmethod
     def setUpClass(cls):

@@ -194,7 +194,8 @@ class TestStatement(CollectionsCommon):
         )
         self.assertFalse(self.workbook["Summary"].sheet_view.rightToLeft)
         self.env["res.lang"]._activate_lang("ar_001")
-        self._open(partner=partner.with_context(lang="ar_001"))
+        partner.write({"lang": "ar_001", "email": "amal@example.com"})
+        self._open(partner=partner)
         for sheet in self.workbook:
             self.assertTrue(sheet.sheet_view.rightToLeft, sheet.title)
 

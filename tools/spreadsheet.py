@@ -1,8 +1,8 @@
 """Spreadsheets: sheets of typed rows, written with XlsxWriter.
 
-Nothing here knows of Odoo: the caller brings texts, dates and numbers. What looks like a
-formula or a link in a text stays text. Rows are taken one by one and put aside at once,
-so that the memory used does not grow with their number.
+Nothing here knows of Odoo: the caller brings texts, dates and numbers. What looks like
+a formula or a link in a text stays text. Rows are taken one by one and put aside at
+once, so that the memory used does not grow with their number.
 """
 
 import datetime
