@@ -32,10 +32,12 @@
         "wizards/collections_aging_wizard_views.xml",
         "wizards/collections_writeoff_wizard_views.xml",
         "wizards/collections_writeoff_reversal_wizard_views.xml",
+        "wizards/collections_setup_views.xml",
         "wizards/collections_statement_wizard_views.xml",
         "wizards/mail_compose_message_views.xml",
         "wizards/res_config_settings_views.xml",
         "report/report_statement.xml",
+        "views/portal_templates.xml",
         "views/collections_menus.xml",
     ],
     "demo": [

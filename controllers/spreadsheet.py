@@ -23,9 +23,7 @@ def make_spreadsheet_response(name, content):
 
 
 class CollectionsSpreadsheet(http.Controller):
-    @http.route(
-        "/collections/spreadsheet/<int:partner_id>", type="http", auth="user"
-    )
+    @http.route("/collections/spreadsheet/<int:partner_id>", type="http", auth="user")
     def download(
         self,
         partner_id,

@@ -163,7 +163,7 @@ class CollectionsMailing(models.Model):
     def _create_from_composer(self, composer, customers):
         """Return the mailing that a composer asks for, with all customers on it.
 
-        :param composer: a `mail.compose.message` in mass mode, with one of our templates
+        :param composer: a `mail.compose.message` in mass mode
         :param customers: the commercial partners to write to
         """
         self.env["collections.recipient"]._check_agent()

@@ -83,7 +83,8 @@ class ResCompany(models.Model):
         comodel_name="mail.template",
         string="E-mail to Customer",
         domain="[('collections_kind', '=', 'collections')]",
-        help="For e-mails about what is open. Left empty, the shipped template is used.",
+        help="For e-mails about what is open. Left empty, the shipped template is "
+        "used.",
     )
     collections_statement_template_id = fields.Many2one(
         comodel_name="mail.template",

@@ -509,7 +509,9 @@ class ResPartner(models.Model):
         customers._check_can_be_written_to(kind, company)
         template = company._get_collections_template(kind)
         context = {
-            "default_composition_mode": "comment" if len(customers) == 1 else "mass_mail",
+            "default_composition_mode": "comment"
+            if len(customers) == 1
+            else "mass_mail",
             "default_model": "res.partner",
             "default_res_ids": customers.ids,
             "default_template_id": template.id,
@@ -551,7 +553,8 @@ class ResPartner(models.Model):
         if not concerned:
             raise UserError(
                 self.env._(
-                    "There is nothing to write about to %(customers)s: nothing is open.",
+                    "There is nothing to write about to %(customers)s: nothing is "
+                    "open.",
                     customers=self.env["collections.posting"]._join_names(
                         self.mapped("display_name")
                     ),
@@ -574,7 +577,9 @@ class ResPartner(models.Model):
             for customer in self
         )
         return MissingParameterError(
-            self.env._("Nobody can be written to about: %(customers)s", customers=names),
+            self.env._(
+                "Nobody can be written to about: %(customers)s", customers=names
+            ),
             self._get_records_action(),
             self.env._("Open Customer") if len(self) == 1 else self.env._("Open List"),
         )

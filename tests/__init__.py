@@ -12,7 +12,9 @@ from . import test_collections_pool
 from . import test_collections_rpc
 from . import test_collections_status
 from . import test_collections_tours
+from . import test_portal
 from . import test_recipient
+from . import test_setup
 from . import test_statement
 from . import test_tax_split
 from . import test_writeoff

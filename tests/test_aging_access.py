@@ -14,6 +14,8 @@ MODELS = [
     "collections.mailing",
     "collections.mailing.line",
     "collections.pool",
+    "collections.setup",
+    "collections.setup.step",
     "collections.statement.wizard",
     "collections.team",
     "collections.writeoff.reason",

@@ -37,7 +37,9 @@ class MailComposeMessage(models.TransientModel):
 
     def _get_collections_customers(self):
         return (
-            self.env["res.partner"].browse(self._evaluate_res_ids()).commercial_partner_id
+            self.env["res.partner"]
+            .browse(self._evaluate_res_ids())
+            .commercial_partner_id
         )
 
     def _get_collections_notes(self):
@@ -115,8 +117,8 @@ class MailComposeMessage(models.TransientModel):
             customers = self._get_collections_customers()
             raise UserError(
                 self.env._(
-                    "The e-mail to %(customers)s has no recipient. Choose one, or enter "
-                    "an e-mail address on the customer.",
+                    "The e-mail to %(customers)s has no recipient. Choose one, or "
+                    "enter an e-mail address on the customer.",
                     customers=", ".join(customers.mapped("display_name")),
                 )
             )
