@@ -47,6 +47,7 @@
         "demo/res_partner_category_demo.xml",
         "demo/res_partner_demo.xml",
         "demo/res_partner_contact_demo.xml",
+        "demo/res_partner_collections_demo.xml",
         "demo/collections_pool_demo.xml",
         "demo/collections_team_demo.xml",
         "demo/collections_agent_demo.xml",

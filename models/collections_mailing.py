@@ -3,6 +3,7 @@ import logging
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools import format_datetime
 
 from .collections_recipient import RECIPIENT_KINDS
 
@@ -23,7 +24,6 @@ class CollectionsMailing(models.Model):
     _name = "collections.mailing"
     _description = "Collections Mailing"
     _order = "id desc"
-    _rec_name = "subject"
 
     subject = fields.Char(required=True, readonly=True)
     body = fields.Html(readonly=True, sanitize=False)
@@ -68,6 +68,16 @@ class CollectionsMailing(models.Model):
     skipped_count = fields.Integer(string="Skipped", compute="_compute_counts")
 
     # === COMPUTE METHODS === #
+
+    @api.depends("kind", "create_date")
+    def _compute_display_name(self):
+        kinds = self.env["collections.recipient"]._get_kinds()
+        for mailing in self:
+            mailing.display_name = self.env._(
+                "%(kind)s, %(day)s",
+                kind=kinds.get(mailing.kind, ""),
+                day=format_datetime(self.env, mailing.create_date, dt_format="short"),
+            )
 
     @api.depends("line_ids.state")
     def _compute_counts(self):

@@ -12,6 +12,7 @@ from . import test_collections_pool
 from . import test_collections_rpc
 from . import test_collections_status
 from . import test_collections_tours
+from . import test_email_tours
 from . import test_portal
 from . import test_recipient
 from . import test_setup

@@ -35,7 +35,6 @@ class CollectionsSetup(models.TransientModel):
 
     _name = "collections.setup"
     _description = "Set Up Credit & Collections"
-    _rec_name = "company_id"
 
     company_id = fields.Many2one(
         comodel_name="res.company", required=True, readonly=True
@@ -46,7 +45,13 @@ class CollectionsSetup(models.TransientModel):
     done_count = fields.Integer(compute="_compute_counts")
     step_count = fields.Integer(compute="_compute_counts")
     is_done = fields.Boolean(compute="_compute_counts")
-    progress = fields.Float(compute="_compute_counts")
+
+    @api.depends("company_id")
+    def _compute_display_name(self):
+        for setup in self:
+            setup.display_name = self.env._(
+                "Setup of %(company)s", company=setup.company_id.name
+            )
 
     @api.depends("step_ids")
     def _compute_counts(self):
@@ -54,7 +59,6 @@ class CollectionsSetup(models.TransientModel):
             steps = setup.step_ids
             setup.step_count = len(steps)
             setup.done_count = len(steps.filtered("is_done"))
-            setup.progress = 100 * setup.done_count / (setup.step_count or 1)
             setup.is_done = not steps.filtered(
                 lambda step: step.is_required and not step.is_done
             )
@@ -344,7 +348,7 @@ class CollectionsSetup(models.TransientModel):
     def _step_user_email(self, company):
         users = self._get_users_without_email(company)
         return SetupStep(
-            name=self.env._("E-mail addresses of the people who collect"),
+            name=self.env._("E-mail addresses of agents"),
             why=self.env._("Nobody can write to a customer without one."),
             is_done=not users,
             detail=self.env["collections.posting"]._join_names(users.mapped("name")),
