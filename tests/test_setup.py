@@ -43,6 +43,7 @@ class TestSetup(CollectionsCommon):
             self._get_states(setup),
             {
                 "aging_definition": "todo",
+                "parameters": "optional",
                 "snapshot": "todo",
                 "pool": "optional",
                 "team": "optional",
@@ -58,7 +59,7 @@ class TestSetup(CollectionsCommon):
             },
         )
         self.assertFalse(setup.is_done)
-        self.assertEqual((setup.done_count, setup.step_count), (3, 13))
+        self.assertEqual((setup.done_count, setup.step_count), (3, 14))
 
     def test_half_configured_company_to_the_end(self):
         setup = self._open()

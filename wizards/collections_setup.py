@@ -127,6 +127,7 @@ class CollectionsSetup(models.TransientModel):
         """Return the names of the steps in their order."""
         return [
             "aging_definition",
+            "parameters",
             "snapshot",
             "pool",
             "team",
@@ -190,6 +191,18 @@ class CollectionsSetup(models.TransientModel):
 
     def _do_aging_definition(self, company):
         return self._open_action("collections_aging_definition_action")
+
+    def _step_parameters(self, company):
+        return self._prepare_parameter_step(
+            company,
+            "collections_aging_definition_id",
+            name=self.env._("Default aging period definition"),
+            why=self.env._("Used where the customer pool names none."),
+            is_required=False,
+        )
+
+    def _do_parameters(self, company):
+        return company._get_collections_parameters_action()
 
     def _step_snapshot(self, company):
         snapshot = self.env["collections.aging.snapshot"].search(

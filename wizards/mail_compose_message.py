@@ -2,6 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_date
 
+from ..models.collections_recipient import AGENT
+
 
 class MailComposeMessage(models.TransientModel):
     _inherit = "mail.compose.message"
@@ -28,8 +30,10 @@ class MailComposeMessage(models.TransientModel):
     @api.depends("template_id", "model", "res_ids", "composition_mode")
     def _compute_collections_note(self):
         for composer in self:
-            notes = composer._is_collections() and composer._get_collections_notes()
-            composer.collections_note = "\n".join(notes) if notes else False
+            notes = []
+            if composer._is_collections() and self.env.user.has_group(AGENT):
+                notes = composer._get_collections_notes()
+            composer.collections_note = "\n".join(notes) or False
 
     def _is_collections(self):
         self.ensure_one()
