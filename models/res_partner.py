@@ -51,6 +51,7 @@ class ResPartner(models.Model):
     collections_contact_id = fields.Many2one(
         comodel_name="res.partner",
         domain="[('commercial_partner_id', '=', commercial_partner_id)]",
+        index="btree_not_null",  # a contact that is deleted is looked up
         groups=AGENT,
         help="Gets the e-mails about what is open. Left empty, they go to the invoice "
         "address, else to the first contact with an e-mail address, else to the "
@@ -60,6 +61,7 @@ class ResPartner(models.Model):
         comodel_name="res.partner",
         string="Statement Contact",
         domain="[('commercial_partner_id', '=', commercial_partner_id)]",
+        index="btree_not_null",  # a contact that is deleted is looked up
         groups=AGENT,
         help="Gets the statements of account. Left empty, they go where the other "
         "e-mails go.",

@@ -3,6 +3,7 @@ import io
 from datetime import date, datetime
 
 from freezegun import freeze_time
+from lxml import html
 from openpyxl import load_workbook
 
 from odoo import Command
@@ -350,3 +351,55 @@ class TestStatement(CollectionsCommon):
         count(customers)
         few = count(customers[:2])
         self.assertEqual(count(customers), few)
+
+    # === PRINT === #
+
+    def _print(self, user=None, **data):
+        content, _type = (
+            self.env["ir.actions.report"]
+            .with_user(user or self.agent)
+            ._render_qweb_html(
+                "credit_collections.report_statement",
+                None,
+                data={"ids": self.partner.ids, "company_id": self.company.id, **data},
+            )
+        )
+        return " ".join(html.fromstring(content).text_content().split())
+
+    @freeze_time("2026-03-31")
+    def test_print_says_what_the_spreadsheet_says(self):
+        old = self._create_item(self.partner, 1000, "2025-12-31")
+        invoice = self._create_item(self.partner, 500, "2026-02-10")
+        payment = self._create_payment(self.partner, 1200, "2026-03-10")
+        self._match(old, payment)
+        self._match(invoice, payment)
+        text = self._print(date_from="2026-02-01")
+        for expected in (
+            "Contoso",
+            "02/01/2026 Opening balance $\xa01,000.00",
+            f"Invoice {invoice.name} 02/10/2026 $\xa0500.00 $\xa01,500.00",
+            f"Payment {payment.move_id.name}",
+            "03/31/2026 Closing balance $\xa0300.00",
+            "Total in USD $\xa0300.00",
+            "31-60",
+        ):
+            self.assertIn(expected.replace("\xa0", " "), text)
+        text = self._print(date_from="2026-02-01", open_only=True)
+        self.assertIn("Open items in USD", text)
+        self.assertIn("02/01/2026 Opening balance $ 0.00", text)
+        self.assertNotIn("$ 1,500.00", text)
+
+    @freeze_time("2026-03-31")
+    def test_print_in_the_language_of_the_customer(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self._create_item(self.partner, 500, "2026-02-10")
+        self.partner.lang = "fr_FR"
+        self.assertIn("10/02/2026", self._print())
+        self.partner.lang = "en_US"
+        self.assertIn("02/10/2026", self._print())
+
+    def test_print_of_nothing_and_rights(self):
+        self.assertIn("nothing is open", self._print())
+        user = self._create_user("bookkeeper", "account.group_account_user")
+        with self.assertRaises(AccessError):
+            self._print(user)
