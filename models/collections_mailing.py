@@ -26,7 +26,7 @@ class CollectionsMailing(models.Model):
     _order = "id desc"
 
     subject = fields.Char(required=True, readonly=True)
-    # The composer has cleaned it; cleaned once more it would not be the template's text.
+    # The composer has cleaned it; cleaned twice it would not be the template's text.
     body = fields.Html(readonly=True, sanitize=False)
     kind = fields.Selection(selection=RECIPIENT_KINDS, required=True, readonly=True)
     template_id = fields.Many2one(
