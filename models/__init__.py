@@ -28,8 +28,14 @@ from . import collections_reimbursement
 from . import collections_reimbursement_posting
 from . import collections_reimbursement_run
 from . import collections_reimbursement_run_line
+from . import collections_mailing
+from . import collections_mailing_line
+from . import collections_recipient
+from . import collections_statement
 from . import collections_team
 from . import collections_writeoff
 from . import collections_writeoff_reason
+from . import mail_mail
+from . import mail_template
 from . import res_company
 from . import res_partner

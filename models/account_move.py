@@ -222,6 +222,18 @@ class AccountMove(models.Model):
         """Open the wizard that writes off what is open of the invoices."""
         return self.env["collections.writeoff.wizard"]._open(self)
 
+    def action_send_collections_email(self, kind="collections"):
+        """Open Odoo's composer with the e-mail about the customers of the invoices.
+
+        See `res.partner.action_send_collections_email`.
+
+        :raise UserError: when the invoices are of several companies
+        """
+        company = self.env["collections.recipient"]._get_one_company(self)
+        return self.commercial_partner_id.with_context(
+            collections_company_id=company.id
+        ).action_send_collections_email(kind)
+
     def action_view_writeoffs(self):
         """Open the entries that write the invoices off."""
         action = self.env["ir.actions.act_window"]._for_xml_id(

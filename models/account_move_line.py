@@ -272,6 +272,18 @@ class AccountMoveLine(models.Model):
         """Open the wizard that writes off the items."""
         return self.env["collections.writeoff.wizard"]._open(self)
 
+    def action_send_collections_email(self, kind="collections"):
+        """Open Odoo's composer with the e-mail about the customers of the items.
+
+        See `res.partner.action_send_collections_email`.
+
+        :raise UserError: when the items are of several companies
+        """
+        company = self.env["collections.recipient"]._get_one_company(self)
+        return self.partner_id.with_context(
+            collections_company_id=company.id
+        ).action_send_collections_email(kind)
+
     def action_set_collections_status(
         self, status, promise_date=False, promise_amount=0.0, reason=False
     ):

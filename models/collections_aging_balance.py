@@ -258,6 +258,18 @@ class CollectionsAgingBalance(models.Model):
             )
         return self.partner_id.with_company(company).action_open_reimbursement()
 
+    def action_send_collections_email(self, kind="collections"):
+        """Open Odoo's composer with the e-mail about the customers of the rows.
+
+        See `res.partner.action_send_collections_email`.
+
+        :raise UserError: when the rows are of several companies
+        """
+        company = self.env["collections.recipient"]._get_one_company(self)
+        return self.partner_id.with_context(
+            collections_company_id=company.id
+        ).action_send_collections_email(kind)
+
     # === BUSINESS METHODS === #
 
     @api.model

@@ -167,6 +167,26 @@ class ResCompany(models.Model):
         "CHECK (collections_reimbursement_minimum >= 0)",
         "The minimum reimbursement cannot be negative.",
     )
+    collections_transactions_template_id = fields.Many2one(
+        comodel_name="mail.template",
+        string="E-mail to Customer",
+        domain="[('collections_kind', '=', 'collections')]",
+        help="For e-mails about what is open. Left empty, the shipped template is "
+        "used.",
+    )
+    collections_statement_template_id = fields.Many2one(
+        comodel_name="mail.template",
+        string="E-mail with Statement",
+        domain="[('collections_kind', '=', 'statement')]",
+        help="For statements of account. Left empty, the shipped template is used.",
+    )
+    collections_salesperson_template_id = fields.Many2one(
+        comodel_name="mail.template",
+        string="E-mail to Salesperson",
+        domain="[('collections_kind', '=', 'salesperson')]",
+        help="For the internal copy. Left empty, the shipped template is used.",
+    )
+
     _check_collections_writeoff_review_amount = models.Constraint(
         "CHECK (collections_writeoff_review_amount >= 0)",
         "The amount to review write-offs from cannot be negative.",
@@ -378,3 +398,28 @@ class ResCompany(models.Model):
         )
         action["res_id"] = self.id
         return action
+
+    def _get_collections_template(self, kind):
+        """Return the e-mail template of a kind: the chosen one, else the shipped one.
+
+        :param str kind: `"collections"`, `"statement"` or `"salesperson"`
+        :return: a `mail.template`
+        :raise UserError: when the shipped one was deleted and none is chosen
+        """
+        self.ensure_one()
+        name = "transactions" if kind == "collections" else kind
+        company_sudo = self.sudo()  # a parameter of ours
+        template = company_sudo[f"collections_{name}_template_id"].filtered("active")
+        template = template or self.env.ref(
+            f"credit_collections.mail_template_collections_{name}",
+            raise_if_not_found=False,
+        )
+        if not template:
+            raise self.env["collections.posting"]._get_missing_error(
+                self.env._(
+                    "There is no e-mail template for this. Choose one in the "
+                    "parameters."
+                ),
+                self,
+            )
+        return template.with_env(self.env)

@@ -1,11 +1,13 @@
+import base64
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..exceptions import MissingParameterError
 from .collections_posting import LEDGER_ACCOUNT_DOMAIN, MANAGER
-
-AGENT = "credit_collections.group_collections_agent"
+from .collections_recipient import AGENT
 
 
 class ResPartner(models.Model):
@@ -85,6 +87,116 @@ class ResPartner(models.Model):
         compute="_compute_collections_reimbursement_count",
         groups=AGENT,
     )
+    collections_contact_id = fields.Many2one(
+        comodel_name="res.partner",
+        domain="[('commercial_partner_id', '=', commercial_partner_id)]",
+        index="btree_not_null",  # a contact that is deleted is looked up
+        groups=AGENT,
+        help="Gets the e-mails about what is open. Left empty, they go to the invoice "
+        "address, else to the first contact with an e-mail address, else to the "
+        "customer's own.",
+    )
+    collections_statement_contact_id = fields.Many2one(
+        comodel_name="res.partner",
+        string="Statement Contact",
+        domain="[('commercial_partner_id', '=', commercial_partner_id)]",
+        index="btree_not_null",  # a contact that is deleted is looked up
+        groups=AGENT,
+        help="Gets the statements of account. Left empty, they go where the other "
+        "e-mails go.",
+    )
+    collections_salesperson_id = fields.Many2one(
+        comodel_name="res.users",
+        domain="[('share', '=', False)]",
+        groups=AGENT,
+        help="Gets the internal e-mails about the customer. Left empty, they go to the "
+        "salesperson, else to the one of the latest invoice.",
+    )
+    collections_recipient_id = fields.Many2one(
+        comodel_name="res.partner",
+        string="Writes To",
+        compute="_compute_collections_recipient",
+        groups=AGENT,
+        help="Who gets the e-mails about what is open.",
+    )
+    collections_recipient_email = fields.Char(
+        string="Collections E-mail",
+        compute="_compute_collections_recipient",
+        groups=AGENT,
+    )
+    collections_recipient_rule = fields.Char(
+        string="Because", compute="_compute_collections_recipient", groups=AGENT
+    )
+    collections_statement_recipient_id = fields.Many2one(
+        comodel_name="res.partner",
+        string="Sends Statements To",
+        compute="_compute_collections_statement_recipient",
+        groups=AGENT,
+    )
+    collections_statement_recipient_rule = fields.Char(
+        string="Because (Statements)",
+        compute="_compute_collections_statement_recipient",
+        groups=AGENT,
+    )
+    collections_salesperson_recipient_id = fields.Many2one(
+        comodel_name="res.partner",
+        string="Informs",
+        compute="_compute_collections_salesperson_recipient",
+        groups=AGENT,
+        help="Who gets the internal e-mails about the customer.",
+    )
+    collections_salesperson_recipient_rule = fields.Char(
+        string="Because (Internal)",
+        compute="_compute_collections_salesperson_recipient",
+        groups=AGENT,
+    )
+    collections_company_id = fields.Many2one(
+        comodel_name="res.company",
+        string="Owes To",
+        compute="_compute_collections_company_id",
+        groups=AGENT,
+        help="The company that writes. For e-mails.",
+    )
+    collections_currency_id = fields.Many2one(
+        comodel_name="res.currency",
+        string="Owes In",
+        compute="_compute_collections_company_id",
+        groups=AGENT,
+    )
+    collections_statement_due = fields.Monetary(
+        string="Due by Statement",
+        currency_field="collections_currency_id",
+        compute="_compute_collections_statement_amounts",
+        groups=AGENT,
+        help="All open items of the customer today, credits deducted, in company "
+        "currency. For e-mails.",
+    )
+    collections_statement_overdue = fields.Monetary(
+        string="Overdue by Statement",
+        currency_field="collections_currency_id",
+        compute="_compute_collections_statement_amounts",
+        groups=AGENT,
+        help="Open debit items past their due date today. For e-mails.",
+    )
+    collections_statement_due_date = fields.Date(
+        string="Oldest Due Date by Statement",
+        compute="_compute_collections_statement_amounts",
+        groups=AGENT,
+    )
+    collections_address_state = fields.Selection(
+        selection=[
+            ("ok", "Fine"),
+            ("shared", "Shared"),
+            ("bounced", "Bounced"),
+            ("none", "No address"),
+        ],
+        string="Address",
+        compute="_compute_collections_address_state",
+        search="_search_collections_address_state",
+        groups=AGENT,
+        help="Shared: other customers are written to at the same address. Bounced: an "
+        "e-mail to it came back.",
+    )
 
     @api.constrains("collections_writeoff_account_id")
     def _check_collections_writeoff_account_id(self):
@@ -93,6 +205,104 @@ class ResPartner(models.Model):
             Posting._check_account(
                 partner.collections_writeoff_account_id, self.env.company
             )
+
+    def _get_recipients_of_origin(self, kind):
+        recipients = self.env["collections.recipient"]._get_recipients(
+            self._origin, kind
+        )
+        return {
+            partner: recipients.get(partner._origin.id, {}) for partner in self
+        }.items()
+
+    @api.depends(
+        "collections_contact_id", "child_ids.email", "child_ids.active", "email"
+    )
+    @api.depends_context("company", "collections_company_id")
+    def _compute_collections_recipient(self):
+        for partner, found in self._get_recipients_of_origin("collections"):
+            partner.collections_recipient_id = found.get("recipient_id", False)
+            partner.collections_recipient_email = found.get("email", False)
+            partner.collections_recipient_rule = found.get("rule", False)
+
+    @api.depends(
+        "collections_contact_id",
+        "collections_statement_contact_id",
+        "child_ids.email",
+        "child_ids.active",
+        "email",
+    )
+    @api.depends_context("company", "collections_company_id")
+    def _compute_collections_statement_recipient(self):
+        for partner, found in self._get_recipients_of_origin("statement"):
+            partner.collections_statement_recipient_id = found.get("recipient_id")
+            partner.collections_statement_recipient_rule = found.get("rule")
+
+    @api.depends("collections_salesperson_id", "user_id")
+    @api.depends_context("company", "collections_company_id")
+    def _compute_collections_salesperson_recipient(self):
+        for partner, found in self._get_recipients_of_origin("salesperson"):
+            partner.collections_salesperson_recipient_id = found.get("recipient_id")
+            partner.collections_salesperson_recipient_rule = found.get("rule")
+
+    @api.depends_context("company", "collections_company_id")
+    def _compute_collections_company_id(self):
+        company = self.env["collections.recipient"]._get_company()
+        self.collections_company_id = company
+        self.collections_currency_id = company.currency_id
+
+    @api.depends_context("company", "collections_company_id")
+    def _compute_collections_statement_amounts(self):
+        totals = self.env["collections.statement"]._get_totals(self._origin)
+        for partner in self:
+            owed = totals.get(partner.commercial_partner_id._origin.id, {})
+            partner.collections_statement_due = owed.get("amount_due", 0.0)
+            partner.collections_statement_overdue = owed.get("amount_overdue", 0.0)
+            partner.collections_statement_due_date = owed.get("oldest_due_date", False)
+
+    @api.depends("collections_recipient_id")
+    @api.depends_context("company", "collections_company_id")
+    def _compute_collections_address_state(self):
+        Recipient = self.env["collections.recipient"]
+        company = Recipient._get_company()
+        customers = self.commercial_partner_id._origin
+        states = {}
+        for state in ("shared", "bounced"):
+            query = Recipient._get_address_state_sql(state, company)
+            rows = self.env.execute_query(
+                SQL(
+                    "SELECT customer_id FROM (%s) AS found WHERE customer_id IN %s",
+                    query,
+                    tuple(customers.ids) or (0,),
+                )
+            )
+            states.update({customer_id: state for (customer_id,) in rows})
+        for partner in self:
+            if not partner.collections_recipient_id:
+                partner.collections_address_state = "none"
+            else:
+                customer = partner.commercial_partner_id._origin
+                partner.collections_address_state = states.get(customer.id, "ok")
+
+    def _search_collections_address_state(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        Recipient = self.env["collections.recipient"]
+        company = Recipient._get_company()
+
+        def get_domain(state):
+            query = Recipient._get_address_state_sql(state, company)
+            return Domain("commercial_partner_id", "in", SQL("(%s)", query))
+
+        none = ~get_domain("any")
+        bounced = get_domain("bounced")
+        shared = get_domain("shared") & ~bounced
+        domains = {
+            "none": none,
+            "bounced": bounced,
+            "shared": shared,
+            "ok": ~(none | bounced | shared),
+        }
+        return Domain.OR(domains[state] for state in value if state in domains)
 
     def _compute_collections_written_off(self):
         moves = self.env["account.move"].search(self._get_writeoffs_domain())
@@ -368,3 +578,171 @@ class ResPartner(models.Model):
         self.search(
             [("collections_one_time_vendor", "=", True)]
         )._archive_unused_vendors()
+
+    # === E-MAIL === #
+
+    def get_collections_recipient(self, kind):
+        """Return who is written to about the customers, and why.
+
+        Contacts stand for the customer they belong to.
+
+        :param str kind: `"collections"` for e-mails about what is open,
+            `"statement"` for statements of account, `"salesperson"` for internal ones
+        :return: for each partner `id`, `recipient_id` (id of a `res.partner`, False
+            when nobody can be written to), `email` (or False) and `rule`, a text that
+            says which step of the rule gave the address and why others did not
+        :rtype: list[dict]
+        :raise UserError: when there is no such kind
+        :raise AccessError: when the user is no collections agent
+        """
+        Recipient = self.env["collections.recipient"]
+        Recipient._check_agent()
+        self.check_access("read")
+        recipients = Recipient._get_recipients(self, kind)
+        return [recipients[partner.id] for partner in self]
+
+    def get_collections_spreadsheet(
+        self, kind="collections", date_from=None, date_to=None, open_only=None
+    ):
+        """Return the spreadsheets that go with the e-mails of the customers.
+
+        :param str kind: `"collections"`, `"statement"` or `"salesperson"`
+        :param date_from: first day of a statement, a date or ISO text; by default the
+            first of the month two months ago
+        :param date_to: the day up to which things are open; by default today
+        :param bool open_only: statements only: leave out what is settled
+        :return: for each customer `id`, `name` (of the file) and `content` (base64)
+        :rtype: list[dict]
+        :raise UserError: when there is no such kind or no such day
+        :raise AccessError: when the user is no collections agent
+        """
+        Statement = self.env["collections.statement"]
+        Recipient = self.env["collections.recipient"]
+        Recipient._check_agent()
+        Recipient._check_kind(kind)
+        self.check_access("read")
+        period = Statement._get_period(date_from, date_to, open_only)
+        result = []
+        for statement in Statement._get_localized_statements(self, kind, period=period):
+            name, content = Statement._get_spreadsheet(statement, kind)
+            result.append(
+                {
+                    "id": statement["partner"].id,
+                    "name": name,
+                    "content": base64.b64encode(content).decode(),
+                }
+            )
+        return result
+
+    def action_send_collections_email(self, kind="collections"):
+        """Open Odoo's composer with the e-mail about the customers.
+
+        One customer's e-mail can be read and changed before it is sent; it stands in
+        the chatter of the customer afterwards. Those to several go to the mail queue,
+        with a report of what became of them. Both carry a spreadsheet.
+
+        :param str kind: `"collections"` for what is open, `"statement"` for a
+            statement of account, `"salesperson"` for the internal copy
+        :return: the window action of the composer
+        :rtype: dict
+        :raise UserError: when nobody can be written to, nothing is open, or the user
+            has no address to write from
+        :raise AccessError: when the user is no collections agent
+        """
+        Recipient = self.env["collections.recipient"]
+        Recipient._check_agent()
+        Recipient._check_kind(kind)
+        customers = self.commercial_partner_id
+        company = Recipient._get_company()
+        customers._check_can_be_written_to(kind, company)
+        template = company._get_collections_template(kind)
+        context = {
+            "default_composition_mode": "comment"
+            if len(customers) == 1
+            else "mass_mail",
+            "default_model": "res.partner",
+            "default_res_ids": customers.ids,
+            "default_template_id": template.id,
+            # Followers are not who is written to: a contact that follows the customer
+            # would read the internal copy.
+            "default_notify_skip_followers": True,
+            "collections_company_id": company.id,
+        }
+        for name in ("date_from", "date_to", "open_only"):
+            key = f"collections_statement_{name}"
+            if key in self.env.context:
+                context[key] = self.env.context[key]
+        return {
+            "type": "ir.actions.act_window",
+            "name": Recipient._get_kinds()[kind],
+            "res_model": "mail.compose.message",
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "target": "new",
+            "context": context,
+        }
+
+    def _check_can_be_written_to(self, kind, company):
+        """Refuse e-mails that cannot be sent, before they are written.
+
+        :raise UserError: says what is missing, with a button that opens the place
+        """
+        if not self:
+            raise UserError(self.env._("Select the customers to write to."))
+        if not self.env.user.partner_id.email_normalized:
+            raise UserError(
+                self.env._(
+                    "You have no e-mail address to write from. Enter one under "
+                    "Preferences, or ask an administrator."
+                )
+            )
+        Statement = self.env["collections.statement"]
+        concerned = Statement._filter_concerned(self, kind, company)
+        if not concerned:
+            raise UserError(
+                self.env._(
+                    "There is nothing to write about to %(customers)s: nothing is "
+                    "open.",
+                    customers=self.env["collections.posting"]._join_names(
+                        self.mapped("display_name")
+                    ),
+                )
+            )
+        recipients = self.env["collections.recipient"]._get_recipients(
+            concerned, kind, company
+        )
+        if not any(recipient["recipient_id"] for recipient in recipients.values()):
+            raise concerned._get_no_recipient_error(recipients)
+
+    def _get_no_recipient_error(self, recipients):
+        """Return the error for customers none of whom can be written to."""
+        names = self.env["collections.posting"]._join_names(
+            self.env._(
+                "%(customer)s (%(rule)s)",
+                customer=customer.display_name,
+                rule=recipients[customer.id]["rule"],
+            )
+            for customer in self
+        )
+        return MissingParameterError(
+            self.env._(
+                "Nobody can be written to about: %(customers)s", customers=names
+            ),
+            self._get_records_action(),
+            self.env._("Open Customer") if len(self) == 1 else self.env._("Open List"),
+        )
+
+    def _process_attachments_for_template_post(self, mail_template):
+        # EXTENDS mail: our e-mails carry the spreadsheet of the customer
+        result = super()._process_attachments_for_template_post(mail_template)
+        kind = mail_template.collections_kind
+        if not kind or not self:
+            return result
+        self.env["collections.recipient"]._check_agent()
+        files = self.env["collections.statement"]._get_files(self, kind)
+        for partner in self:
+            result.setdefault(partner.id, {}).setdefault("attachments", []).extend(
+                (name, base64.b64encode(content))
+                for name, content in files[partner.commercial_partner_id.id]
+            )
+        return result

@@ -40,6 +40,31 @@ SCREENS = {
         ],
         "wait": ".modal [name='preview_data'] table",
     },
+    "setup": {
+        "url": "/odoo/collections-setup",
+        "wait": ".o_collections_setup_steps .o_data_row",
+    },
+    "recipients": {
+        "url": "/odoo/collections-customers",
+        "click": [
+            ".o_data_row:has-text('Brightwater') [name='complete_name']",
+            ".nav-link[name='collections_addresses']",
+        ],
+        "wait": "[name='collections_recipient_rule']",
+    },
+    "email": {
+        "url": "/odoo/aged-balances",
+        "click": [
+            ".o_data_row:has-text('Brightwater') .o_list_record_selector input",
+            ".o_control_panel button[name='action_send_collections_email']",
+        ],
+        "wait": ".modal .o_collections_note",
+    },
+    "portal_statement": {
+        "url": "/my/statement",
+        "login": "dolores",
+        "wait": ".o_collections_portal_items",
+    },
     "write_off_entry": {
         "url": "/odoo/collections-write-offs",
         "click": [
@@ -126,7 +151,8 @@ def log_in(page, server, login):
     page.fill("input[name=login]", login)
     page.fill("input[name=password]", login)
     page.click("button[type=submit]")
-    page.wait_for_selector(".o_navbar", timeout=120_000)
+    page.wait_for_url(lambda url: "/web/login" not in url, timeout=120_000)
+    page.wait_for_selector(".o_navbar, #wrapwrap", timeout=120_000)
 
 
 def wait_until_drawn(page):
@@ -161,6 +187,19 @@ def take(page, arguments, folder, name, screen):
     return not problems
 
 
+def make_context(browser, arguments, login):
+    """Return a browser window, as it were, of a user who is logged in."""
+    context = browser.new_context(
+        viewport={"width": arguments.width, "height": arguments.height},
+        locale="en-US",
+        timezone_id="UTC",
+    )
+    page = context.new_page()
+    log_in(page, arguments.server, login)
+    page.close()
+    return context
+
+
 def main():
     arguments = parse_arguments()
     folder = arguments.out or ADDON / "static" / "description"
@@ -169,17 +208,14 @@ def main():
         browser = playwright.chromium.launch(
             executable_path=arguments.browser, args=BROWSER_OPTIONS
         )
-        context = browser.new_context(
-            viewport={"width": arguments.width, "height": arguments.height},
-            locale="en-US",
-            timezone_id="UTC",
-        )
-        page = context.new_page()
-        log_in(page, arguments.server, arguments.login)
+        contexts = {}
         done = True
         for name, screen in get_screens(arguments).items():
+            login = screen.get("login", arguments.login)
+            if login not in contexts:
+                contexts[login] = make_context(browser, arguments, login)
             try:
-                page = context.new_page()
+                page = contexts[login].new_page()
                 done = take(page, arguments, folder, name, screen) and done
             except PlaywrightTimeout as error:
                 print(f"{name}: {error}", file=sys.stderr)

@@ -26,6 +26,12 @@ MODELS = [
     "collections.reimbursement.run.line",
     "collections.reimbursement.wizard",
     "collections.reimbursement.wizard.line",
+    "collections.mailing",
+    "collections.mailing.line",
+    "collections.pool",
+    "collections.setup",
+    "collections.setup.step",
+    "collections.statement.wizard",
     "collections.team",
     "collections.writeoff.reason",
     "collections.writeoff.reversal.wizard",
@@ -70,6 +76,8 @@ class TestAgingAccess(CollectionsCommon):
             "collections.posting",
             "collections.settlement",
             "collections.reimbursement.posting",
+            "collections.recipient",
+            "collections.statement",
             "collections.writeoff",
         }
         self.assertEqual(ours - abstract, set(MODELS))

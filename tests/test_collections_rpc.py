@@ -1,3 +1,4 @@
+import base64
 import json
 import xmlrpc.client
 
@@ -138,6 +139,41 @@ class TestCollectionsRpc(CollectionsCommon, HttpCase):
             "2026-03-01",
         )
         self.assertEqual(self.invoice.payment_state, "paid")
+
+    def test_xmlrpc_recipient_spreadsheet_and_email(self):
+        partner_id = self.partner.id
+        self.partner.email = "ap@remote.example"
+        self.assertEqual(
+            self._call(
+                "res.partner", "get_collections_recipient", [partner_id], "statement"
+            ),
+            [
+                {
+                    "id": partner_id,
+                    "recipient_id": partner_id,
+                    "email": "ap@remote.example",
+                    "rule": "The customer's own e-mail address",
+                }
+            ],
+        )
+        [file] = self._call(
+            "res.partner",
+            "get_collections_spreadsheet",
+            [partner_id],
+            kind="statement",
+            date_from="2026-01-01",
+        )
+        self.assertTrue(base64.b64decode(file["content"]).startswith(b"PK"))
+        action = self._call(
+            "account.move", "action_send_collections_email", self.invoice.ids
+        )
+        composer = self._call(
+            "mail.compose.message", "create", {}, context=action["context"]
+        )
+        self._call("mail.compose.message", "action_send_mail", [composer])
+        self.assertEqual(self.partner.message_ids[0].partner_ids, self.partner)
+        with self.assertRaisesRegex(xmlrpc.client.Fault, "no e-mail of the kind"):
+            self._call("res.partner", "get_collections_recipient", [partner_id], "x")
 
     def test_xmlrpc_errors_are_for_people(self):
         with self.assertRaisesRegex(xmlrpc.client.Fault, "query of the customer pool"):

@@ -5,6 +5,10 @@ from . import collections_settlement_wizard
 from . import collections_entry_preview
 from . import collections_nsf_wizard
 from . import collections_reimbursement_wizard
+from . import collections_setup
+from . import collections_setup_step
+from . import collections_statement_wizard
 from . import collections_writeoff_reversal_wizard
 from . import collections_writeoff_sweep_wizard
 from . import collections_writeoff_wizard
+from . import mail_compose_message

@@ -4,6 +4,7 @@ import { registry } from "@web/core/registry";
 import { useService } from "@web/core/utils/hooks";
 import { useSetupAction } from "@web/search/action_hook";
 import { listView } from "@web/views/list/list_view";
+import { SetupBanner } from "../setup/setup_banner";
 import { AgingBar } from "./aging_bar";
 
 const BALANCE_MODEL = "collections.aging.balance";
@@ -55,7 +56,7 @@ function patchState(state, fields) {
 function makeRenderer(Renderer) {
     return class AgingRenderer extends Component {
         static template = "credit_collections.AgingRenderer";
-        static components = { AgingBar };
+        static components = { AgingBar, SetupBanner };
         static props = ["*"];
 
         setup() {

@@ -1,0 +1,93 @@
+from odoo import api, fields, models
+
+MAILING_LINE_STATES = [
+    ("pending", "To do"),
+    ("queued", "In the queue"),
+    ("sent", "Sent"),
+    ("failed", "Failed"),
+    ("skipped", "Skipped"),
+]
+
+
+class CollectionsMailingLine(models.Model):
+    """One customer of a mailing: who was written to, and what became of it."""
+
+    _name = "collections.mailing.line"
+    _description = "Customer of Collections Mailing"
+    _order = "id"
+    _rec_name = "partner_id"
+
+    mailing_id = fields.Many2one(
+        comodel_name="collections.mailing",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
+    )
+    company_id = fields.Many2one(
+        related="mailing_id.company_id",
+        store=True,  # read by the record rule
+    )
+    partner_id = fields.Many2one(
+        comodel_name="res.partner",
+        string="Customer",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
+    )
+    recipient_id = fields.Many2one(
+        comodel_name="res.partner",
+        string="Sent To",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+    email = fields.Char(string="E-mail", readonly=True)
+    rule = fields.Char(string="Because", readonly=True)
+    state = fields.Selection(
+        selection=MAILING_LINE_STATES, required=True, default="pending", readonly=True
+    )
+    reason = fields.Char(
+        readonly=True, help="Why the customer was skipped, or what the server said."
+    )
+
+    def _set_delivered(self, mail, failure_type):
+        """Remember what became of the e-mail of the line.
+
+        :param mail: the `mail.mail`
+        :param failure_type: key of its failure, empty when it was sent
+        """
+        if not failure_type:
+            self.sudo().write({"state": "sent", "reason": False})
+            return
+        self.sudo().write(
+            {
+                "state": "failed",
+                "reason": self._get_failure_text(mail, failure_type),
+            }
+        )
+
+    def _set_created(self, mail):
+        """Remember that an e-mail was put into the queue, or why it was not.
+
+        :param mail: the `mail.mail` that the composer made
+        """
+        states = {"outgoing": "queued", "exception": "failed", "cancel": "skipped"}
+        state = states.get(mail.state, "sent")
+        vals = {"state": state, "reason": False}
+        if state in ("failed", "skipped"):
+            vals["reason"] = self._get_failure_text(mail, mail.failure_type)
+        self.sudo().write(vals)
+
+    @api.model
+    def _get_failure_text(self, mail, failure_type):
+        labels = dict(mail._fields["failure_type"]._description_selection(self.env))
+        label = labels.get(failure_type) or self.env._("Unknown error")
+        if not mail.failure_reason:
+            return label
+        return self.env._(
+            "%(failure)s: %(reason)s",
+            failure=label,
+            reason=" ".join(mail.failure_reason.split())[:500],
+        )
