@@ -51,6 +51,8 @@ class TestSetup(CollectionsCommon):
                 "writeoff_journal": "todo",
                 "writeoff_reason": "todo",
                 "writeoff_account": "todo",
+                "nsf_journal": "todo",
+                "reimbursement_account": "optional",
                 "email_template": "done",
                 "agent": "optional",
                 "mail_server": "todo",
@@ -59,14 +61,21 @@ class TestSetup(CollectionsCommon):
             },
         )
         self.assertFalse(setup.is_done)
-        self.assertEqual((setup.done_count, setup.step_count), (3, 14))
+        self.assertEqual((setup.done_count, setup.step_count), (3, 16))
 
     def test_half_configured_company_to_the_end(self):
         setup = self._open()
         states = self._get_states(setup)
         self.assertEqual(states["aging_definition"], "done")
         self.assertEqual(states["snapshot"], "todo")
-        for code in ("snapshot", "team", "settlement_journal", "writeoff_journal"):
+        for code in (
+            "snapshot",
+            "team",
+            "settlement_journal",
+            "writeoff_journal",
+            "nsf_journal",
+            "reimbursement_account",
+        ):
             action = self._do(setup, code)
             self.assertEqual(action["res_id"], setup.id, code)
             self.assertEqual(self._get_states(setup)[code], "done", code)
@@ -181,7 +190,7 @@ class TestSetup(CollectionsCommon):
         self.env["ir.mail_server"].create({"name": "S", "smtp_host": "smtp.example"})
         self.assertEqual(
             self._get_banner(),
-            {"done": 3, "total": 8, "next": "First aging snapshot"},
+            {"done": 3, "total": 9, "next": "First aging snapshot"},
         )
         self._run_snapshot("2026-03-31")
         self.assertEqual(self._get_banner()["next"], "Settlement journal")
