@@ -149,7 +149,7 @@ class AccountMoveLine(models.Model):
                 for line, share in lines_sudo._get_shares(dispute_amount).items()
             }
         else:
-            vals_by_line = dict.fromkeys(lines_sudo, vals)
+            vals_by_line = dict.fromkeys(lines_sudo._filter_can_have(status), vals)
         lines = lines_sudo.browse().union(*vals_by_line)
         if status != "promise_broken":
             lines.collections_promise_line_ids._withdraw()
@@ -233,6 +233,24 @@ class AccountMoveLine(models.Model):
                 )
             )
 
+    def _filter_can_have(self, status):
+        """Return the items that a status can be said of.
+
+        :param str status: the new status
+        :raise UserError: when only credits are promised
+        """
+        if status != "promised":
+            return self
+        owed = self.filtered(lambda line: line.amount_residual_currency > 0)
+        if not owed:
+            raise UserError(
+                self.env._(
+                    "The customer owes nothing on these items. Select the invoices "
+                    "that he promised to pay."
+                )
+            )
+        return owed
+
     def _get_shares(self, amount):
         """Put an amount on the items, the earliest due date first.
 
@@ -285,7 +303,12 @@ class AccountMoveLine(models.Model):
         :param str comment: kept in the history
         """
         before = self._get_status_values()
-        lines = self.with_context(collections_status_history=NOTED_BY_CALLER)
+        lines = self.with_context(
+            collections_status_history=NOTED_BY_CALLER,
+            # No amount changes, so there is nothing to add up or to compute anew.
+            skip_invoice_sync=True,
+            check_move_validity=False,
+        )
         by_vals = {}
         for line, vals in vals_by_line.items():
             by_vals.setdefault(tuple(vals.items()), []).append(line.id)

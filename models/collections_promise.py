@@ -232,7 +232,7 @@ class CollectionsPromise(models.Model):
                     SELECT line.*, promise.date
                       FROM collections_promise_line line
                       JOIN collections_promise promise ON promise.id = line.promise_id
-                     WHERE NOT line.is_withdrawn AND promise.state <> 'withdrawn'
+                     WHERE line.is_withdrawn IS NOT TRUE AND promise.state <> 'withdrawn'
                        AND %(condition)s
                 ), received AS (
                     SELECT line.id,

@@ -7,10 +7,15 @@ from . import test_aging_periods
 from . import test_aging_scenarios
 from . import test_aging_snapshot
 from . import test_collections_agent
+from . import test_collections_activity
+from . import test_collections_case
+from . import test_collections_page
 from . import test_collections_pool
+from . import test_collections_promise
 from . import test_collections_rpc
 from . import test_collections_status
 from . import test_collections_tours
+from . import test_collections_worklist
 from . import test_tax_split
 from . import test_writeoff
 from . import test_writeoff_currency

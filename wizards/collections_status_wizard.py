@@ -4,6 +4,9 @@ from odoo.tools import clean_context
 
 from ..models.account_move_line_status import COLLECTIONS_STATUSES
 
+# Nobody says of himself that he broke a promise: the cash that did not come does.
+STATUSES = [status for status in COLLECTIONS_STATUSES if status[0] != "promise_broken"]
+
 
 class CollectionsStatusWizard(models.TransientModel):
     """Say what the customer said about open items, one or many at once."""
@@ -15,7 +18,7 @@ class CollectionsStatusWizard(models.TransientModel):
         comodel_name="account.move.line", string="Items", required=True
     )
     status = fields.Selection(
-        selection=COLLECTIONS_STATUSES, required=True, default="promised"
+        selection=STATUSES, required=True, default="promised"
     )
     promise_date = fields.Date(string="Promised for")
     amount = fields.Monetary(
