@@ -231,20 +231,27 @@ class ResPartner(models.Model):
         }
 
     def _prepare_collections_bars(self, row):
-        """Return the periods of an aged balance with amount and colour."""
-        indicators = {
-            period.id: period.indicator for period in row.definition_id.period_ids
-        }
-        ranges = row.snapshot_id.period_ranges or []
+        """Return the periods of an aged balance with amount and colour.
+
+        :param row: the `collections.aging.balance`
+        :rtype: list[dict]
+        """
+        definition = row.definition_id
+        # A period that the definition does not have any more keeps its old heading.
+        periods = {period.id: period for period in definition.period_ids}
         return [
             {
-                **column,
-                "amount": row[column["name"]],
-                "indicator": indicators.get(period["id"]) or "none",
+                "name": values["column"],
+                "string": period.name if period else values["name"],
+                "date_range": definition._format_range(
+                    fields.Date.to_date(values["date_from"]),
+                    fields.Date.to_date(values["date_to"]),
+                ),
+                "amount": row[values["column"]],
+                "indicator": period.indicator if period else "none",
             }
-            for column, period in zip(
-                row.snapshot_id._get_columns(), ranges, strict=True
-            )
+            for values in row.snapshot_id.period_ranges or []
+            for period in [periods.get(values["id"])]
         ]
 
     # === ACTION METHODS === #

@@ -20,7 +20,6 @@ class CollectionsCaseWizard(models.TransientModel):
     )
     mode = fields.Selection(
         selection=[("existing", "An open case"), ("new", "A new case")],
-        required=True,
         compute="_compute_mode",
         store=True,
         readonly=False,
