@@ -638,7 +638,9 @@ class DemoBooks:
                 activity.date_done = activity.date_deadline
 
     def _get_agents(self):
-        return [self.env.ref(f"{MODULE}.res_users_{name}") for name in ("nora", "samuel")]
+        return [
+            self.env.ref(f"{MODULE}.res_users_{name}") for name in ("nora", "samuel")
+        ]
 
     def _run_snapshots(self):
         """Age the balances at twelve month ends, of late each week, and today."""

@@ -3,7 +3,6 @@ from . import account_move_line
 from . import account_move_line_case
 from . import account_move_line_status
 from . import account_partial_reconcile
-from . import account_partial_reconcile_promise
 from . import account_payment
 from . import collections_agent
 from . import collections_aging_balance

@@ -5,7 +5,7 @@ from odoo.exceptions import UserError
 class AccountMoveLine(models.Model):
     """The case that an open item is worked on in."""
 
-    _inherit = "account.move.line"
+    _inherit = "account.move.line"  # pylint: disable=R8180 # a subject of its own
 
     collections_case_id = fields.Many2one(
         comodel_name="collections.case",

@@ -25,7 +25,7 @@ NOTED_BY_CALLER = object()
 class AccountMoveLine(models.Model):
     """What the customer says about an open item."""
 
-    _inherit = "account.move.line"
+    _inherit = "account.move.line"  # pylint: disable=R8180 # a subject of its own
 
     collections_status = fields.Selection(
         selection=COLLECTIONS_STATUSES,

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class AccountPartialReconcile(models.Model):
@@ -23,9 +23,19 @@ class AccountPartialReconcile(models.Model):
     # Aging as of a past day looks for what was matched after that day.
     _collections_max_date_idx = models.Index("(max_date)")
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        # EXTENDS account: cash keeps promises the moment it is matched
+        partials = super().create(vals_list)
+        partials.debit_move_id._judge_promises()
+        return partials
+
     def unlink(self):
-        # EXTENDS account: a discount goes with the payment that earned it
+        # EXTENDS account: a discount goes with the payment that earned it, and a
+        # promise that it kept is broken again
         moves = self.cash_discount_move_id
+        items = self.debit_move_id
         result = super().unlink()
         moves.exists()._take_cash_discounts_back()
+        items.exists()._judge_promises()
         return result

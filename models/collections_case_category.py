@@ -2,7 +2,7 @@ from odoo import fields, models
 
 
 class CollectionsCaseCategory(models.Model):
-    """What a case is about. Cases of categories of type Collections are worked on here."""
+    """What a case is about; those of type Collections are worked on here."""
 
     _name = "collections.case.category"
     _description = "Case Category"

@@ -2,17 +2,15 @@ from odoo import Command, api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-# Judged promises, and whether they count as kept in the record of a customer.
-JUDGED_STATES = ("kept", "partly", "broken")
-
 
 class CollectionsPromise(models.Model):
     """What a customer promised to pay by a day, judged by the cash that came.
 
     Cash is a payment or a bank statement line dated up to the promised day and matched
-    with the items of the promise, with the cash discount it earned. What credit notes or
-    write-offs close need not be paid any more. The verdict follows the matching: a
-    payment put on the right invoice later still counts, one that is taken back does not.
+    with the items of the promise, with the cash discount it earned. What credit notes
+    or write-offs close need not be paid any more. The verdict follows the matching: a
+    payment put on the right invoice later still counts, one that is taken back does
+    not.
     """
 
     _name = "collections.promise"
@@ -232,8 +230,8 @@ class CollectionsPromise(models.Model):
                     SELECT line.*, promise.date
                       FROM collections_promise_line line
                       JOIN collections_promise promise ON promise.id = line.promise_id
-                     WHERE line.is_withdrawn IS NOT TRUE AND promise.state <> 'withdrawn'
-                       AND %(condition)s
+                     WHERE line.is_withdrawn IS NOT TRUE
+                       AND promise.state <> 'withdrawn' AND %(condition)s
                 ), received AS (
                     SELECT line.id,
                            SUM(cash.amount) AS total,
@@ -311,9 +309,13 @@ class CollectionsPromise(models.Model):
 
     def _get_open_items(self, statuses):
         """Return the open items whose last promise is one of these, by their status."""
-        items_sudo = self.sudo().line_ids.filtered(  # agents may have less than all
-            lambda line: not line.is_withdrawn
-        ).move_line_id
+        items_sudo = (
+            self.sudo()
+            .line_ids.filtered(  # agents may have less than all
+                lambda line: not line.is_withdrawn
+            )
+            .move_line_id
+        )
         return items_sudo.filtered(
             lambda item: (
                 not item.reconciled

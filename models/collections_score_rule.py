@@ -36,8 +36,8 @@ class CollectionsScoreRule(models.Model):
     )
     minimum = fields.Float(
         string="From",
-        help="The rule gives points from this amount, number or days on. Amounts are in "
-        "company currency.",
+        help="The rule gives points from this amount, number or days on. Amounts are "
+        "in company currency.",
     )
     points = fields.Float(required=True, default=10)
     per_unit = fields.Float(

@@ -5,7 +5,6 @@ class MailActivityType(models.Model):
     _inherit = "mail.activity.type"
 
     collections_activity = fields.Boolean(
-        string="Collections Activity",
         help="Activities of this type on a customer stand in the list of collections "
         "activities.",
     )

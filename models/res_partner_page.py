@@ -8,7 +8,7 @@ AGENT = "credit_collections.group_collections_agent"
 class ResPartner(models.Model):
     """The collections page: all about the debt of one customer."""
 
-    _inherit = "res.partner"
+    _inherit = "res.partner"  # pylint: disable=R8180 # a subject of its own
 
     collections_page_data = fields.Json(
         string="Collections Summary",
@@ -53,7 +53,10 @@ class ResPartner(models.Model):
     # === COMPUTE METHODS === #
 
     @api.depends_context(
-        "allowed_company_ids", "collections_definition_id", "collections_pool_id", "lang"
+        "allowed_company_ids",
+        "collections_definition_id",
+        "collections_pool_id",
+        "lang",
     )
     def _compute_collections_page_data(self):
         for partner in self:
@@ -209,7 +212,9 @@ class ResPartner(models.Model):
             ),
             "is_today": row.date == fields.Date.context_today(self),
             "is_outdated": snapshot.is_outdated,
-            "is_changed": bool(row.currency_id.compare_amounts(open_now, row.amount_due)),
+            "is_changed": bool(
+                row.currency_id.compare_amounts(open_now, row.amount_due)
+            ),
             "amount_now": open_now,
             "last_payment_date_text": format_date(self.env, row.last_payment_date),
             "columns": self._prepare_collections_bars(row),

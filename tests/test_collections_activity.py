@@ -78,9 +78,7 @@ class TestCollectionsActivity(CollectionsCommon):
         contact = self.env["res.partner"].create(
             {"name": "Ann", "parent_id": self.partner.id}
         )
-        self.assertEqual(
-            self._plan(contact).collections_partner_id, self.partner
-        )
+        self.assertEqual(self._plan(contact).collections_partner_id, self.partner)
         case = self.env["collections.case"].create(
             {"name": "Claim", "partner_id": self.partner.id}
         )
@@ -115,7 +113,9 @@ class TestCollectionsActivity(CollectionsCommon):
         self.assertEqual(Activity.search(domain + view["domain"]), other)
 
     def test_everybody_else_works_with_activities_as_before(self):
-        user = self._create_user("employee", "base.group_user,base.group_partner_manager")
+        user = self._create_user(
+            "employee", "base.group_user,base.group_partner_manager"
+        )
         activity = (
             self.env["mail.activity"]
             .with_user(user)
@@ -129,7 +129,8 @@ class TestCollectionsActivity(CollectionsCommon):
             )
         )
         self.assertNotIn(
-            "collections_amount_1", self.env["mail.activity"].with_user(user).fields_get()
+            "collections_amount_1",
+            self.env["mail.activity"].with_user(user).fields_get(),
         )
         activity.read()
         activity.action_feedback("Called")

@@ -148,7 +148,9 @@ class TestCollectionsCase(CollectionsCommon):
         copy = case.with_user(self.env.user).copy()
         self.assertFalse(copy.move_line_ids)
         self.assertNotEqual(copy.number, case.number)
-        self.assertFalse(self._get_term_lines(self.invoices[0].copy()).collections_case_id)
+        self.assertFalse(
+            self._get_term_lines(self.invoices[0].copy()).collections_case_id
+        )
 
     def test_deleting_a_case_leaves_the_items(self):
         case = self._create_case(move_line_ids=[Command.set(self.items.ids)])

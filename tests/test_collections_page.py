@@ -27,9 +27,13 @@ class TestCollectionsPage(CollectionsCommon):
 
     def _get_spec(self, model, view):
         """Return what the web client reads of a view."""
-        arch = self.env[model].with_user(self.agent).get_view(
-            self.env.ref(view).id, etree.fromstring(self.env.ref(view).arch).tag
-        )["arch"]
+        arch = (
+            self.env[model]
+            .with_user(self.agent)
+            .get_view(
+                self.env.ref(view).id, etree.fromstring(self.env.ref(view).arch).tag
+            )["arch"]
+        )
         spec = {}
         for node in etree.fromstring(arch).iter("field"):
             field = self.env[model]._fields[node.get("name")]
@@ -185,7 +189,9 @@ class TestCollectionsPage(CollectionsCommon):
         self.assertEqual(action["res_id"], self.partner.id)
         self.assertEqual(action["views"], [(self.env.ref(PAGE).id, "form")])
         self.assertEqual(self._get_data(contact)["balances"][0]["amount_due"], 70.0)
-        several = (contact + self._create_customer("Other")).action_open_collections_page()
+        several = (
+            contact + self._create_customer("Other")
+        ).action_open_collections_page()
         self.assertIn(self.partner.id, several["domain"][0][2])
 
     @freeze_time("2026-03-31")
@@ -205,9 +211,7 @@ class TestCollectionsPage(CollectionsCommon):
         self._run_snapshot("2026-03-31")
         self._run_snapshot("2026-03-31", definition_id=weekly.id)
         data = self._get_data()
-        self.assertEqual(
-            data["balances"][data["selected"]]["definition"], "30/60/90"
-        )
+        self.assertEqual(data["balances"][data["selected"]]["definition"], "30/60/90")
         data = self._get_data(collections_definition_id=weekly.id)
         self.assertEqual(data["balances"][data["selected"]]["definition"], "Weekly")
         self.assertEqual(len(data["balances"]), 2)

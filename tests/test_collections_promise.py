@@ -291,7 +291,9 @@ class TestCollectionsPromise(PromiseCommon):
 
     @freeze_time("2026-03-10")
     def test_credits_are_not_promised(self):
-        credit = self._get_term_lines(self._create_item(self.partner, -50, "2026-02-01"))
+        credit = self._get_term_lines(
+            self._create_item(self.partner, -50, "2026-02-01")
+        )
         promise = self._promise(self.item + credit)
         self.assertEqual(promise.amount, 300.0)
         self.assertEqual(credit.collections_status, "not_disputed")
@@ -313,7 +315,10 @@ class TestCollectionsPromise(PromiseCommon):
             promise = self._promise(self.item)
         history = self.item.collections_history_ids
         self.assertEqual(len(history), 1)
-        for user in (self.agent, self._create_user("books", "account.group_account_user")):
+        for user in (
+            self.agent,
+            self._create_user("books", "account.group_account_user"),
+        ):
             for record in (promise, promise.line_ids, history):
                 with self.assertRaises(AccessError):
                     record.with_user(user).write({"currency_id": 1})

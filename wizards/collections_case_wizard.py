@@ -85,8 +85,10 @@ class CollectionsCaseWizard(models.TransientModel):
         """
         if len(items.partner_id.commercial_partner_id) > 1 or len(items.company_id) > 1:
             raise UserError(
-                self.env._("A case is about one customer in one company. Select the "
-                "items of one.")
+                self.env._(
+                    "A case is about one customer in one company. Select the "
+                    "items of one."
+                )
             )
         env = self.env(context=clean_context(self.env.context))
         wizard = self.with_env(env).create({"line_ids": [Command.set(items.ids)]})

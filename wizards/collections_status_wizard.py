@@ -17,9 +17,7 @@ class CollectionsStatusWizard(models.TransientModel):
     line_ids = fields.Many2many(
         comodel_name="account.move.line", string="Items", required=True
     )
-    status = fields.Selection(
-        selection=STATUSES, required=True, default="promised"
-    )
+    status = fields.Selection(selection=STATUSES, required=True, default="promised")
     promise_date = fields.Date(string="Promised for")
     amount = fields.Monetary(
         help="In the currency of the items, all of them together. Leave empty when it "
