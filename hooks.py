@@ -12,6 +12,16 @@ def uninstall_hook(env):
     """Clear the way, so that nothing of the addon is left but the ledger."""
     # Snapshots keep the definitions and pools they use from being deleted.
     env.cr.execute("DELETE FROM collections_aging_snapshot")
+    # Activities keep their types from being deleted; what is planned stays planned.
+    env.cr.execute(
+        """
+        UPDATE mail_activity SET activity_type_id = NULL
+         WHERE activity_type_id IN (
+               SELECT id FROM mail_activity_type WHERE collections_activity
+               )
+        """
+    )
+    env.cr.execute("DELETE FROM mail_activity WHERE res_model = 'collections.case'")
     # What invoices use cannot be deleted with the demo data that brought it.
     env["ir.model.data"].search(
         [

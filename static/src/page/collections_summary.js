@@ -62,6 +62,10 @@ export class CollectionsSummary extends Component {
         return parts.join(", ") || _t("None so far");
     }
 
+    get hasPromises() {
+        return Object.keys(this.data.promises || {}).length > 0;
+    }
+
     get hasBadRecord() {
         const { broken = 0, kept = 0, partly = 0 } = this.data.promises || {};
         return broken + partly > kept;
