@@ -123,7 +123,7 @@ class CollectionsPromise(models.Model):
             key = (item.company_id, item.partner_id.commercial_partner_id)
             groups.setdefault((*key, item.currency_id), []).append(item)
         paid = self._get_cash_matched(items)
-        promises = self.create(
+        return self.create(
             [
                 self._prepare_promise_vals(
                     key, [(item, shares.get(item)) for item in group], paid
@@ -132,8 +132,6 @@ class CollectionsPromise(models.Model):
                 for key, group in groups.items()
             ]
         )
-        promises._judge("user")
-        return promises
 
     @api.model
     def _prepare_promise_vals(self, key, shares, paid):

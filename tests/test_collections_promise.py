@@ -310,6 +310,17 @@ class TestCollectionsPromise(PromiseCommon):
             self._pay(300, "2026-03-12", self.invoice)
             judge.assert_called_once()
 
+    @freeze_time("2026-03-10")
+    def test_bookkeeper_without_the_role_keeps_and_breaks_promises(self):
+        promise = self._promise(self.item)
+        payment = self._create_payment(self.partner, 300, "2026-03-12")
+        bookkeeper = self._create_user("books", "account.group_account_user")
+        lines = self._get_term_lines(payment, self.invoice).with_user(bookkeeper)
+        lines.reconcile()
+        self._assert_promise(promise, "kept", 300.0)
+        lines.remove_move_reconcile()
+        self._assert_promise(promise, "open", 0.0, "promised")
+
     def test_nobody_writes_promises_or_history(self):
         with freeze_time("2026-03-10"):
             promise = self._promise(self.item)
