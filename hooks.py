@@ -22,6 +22,8 @@ def uninstall_hook(env):
         """
     )
     env.cr.execute("DELETE FROM mail_activity WHERE res_model = 'collections.case'")
+    # Cases keep their categories.
+    env.cr.execute("DELETE FROM collections_case")
     # What invoices use cannot be deleted with the demo data that brought it.
     env["ir.model.data"].search(
         [
