@@ -14,16 +14,18 @@ def uninstall_hook(env):
     # payments their reasons.
     env.cr.execute("DELETE FROM collections_aging_snapshot")
     env.cr.execute("DELETE FROM collections_payment_return")
-    # Activities keep their type from being deleted.
-    env["mail.activity"].with_context(active_test=False).search(
-        [
-            (
-                "activity_type_id",
-                "=",
-                env["collections.payment.return"]._get_activity_type().id,
-            )
-        ]
-    ).activity_type_id = env.ref("mail.mail_activity_data_todo")
+    # Activities keep their types from being deleted; what is planned stays planned.
+    env.cr.execute(
+        """
+        UPDATE mail_activity SET activity_type_id = NULL
+         WHERE activity_type_id IN (
+               SELECT id FROM mail_activity_type WHERE collections_activity
+               )
+        """
+    )
+    env.cr.execute("DELETE FROM mail_activity WHERE res_model = 'collections.case'")
+    # Cases keep their categories.
+    env.cr.execute("DELETE FROM collections_case")
     # What invoices use cannot be deleted with the demo data that brought it.
     env["ir.model.data"].search(
         [

@@ -159,6 +159,25 @@ STATUSES = [
     ("sant_elmo", "promised", -18, 1.0, False),
 ]
 
+# Customer, category, subject, number of his oldest open items, days until the deadline
+CASES = [
+    ("bluebonnet", "dispute", "Tops scratched on delivery", 2, 5),
+    ("thornbury", "dispute", "Assembly was never ordered", 1, -2),
+    ("midnight_oil", "legal", "Handed over to the lawyer", 3, 20),
+    ("southern_cross", "payment_plan", "Six instalments until spring", 2, 30),
+]
+
+# Customer, type, days from today, what to do; done when a feedback is given
+ACTIVITIES = [
+    ("kestrel", "call", 0, "Ask Ray Tolliver for the payment date", None),
+    ("northstar", "call", -2, "Which invoices are the 10,000 for?", None),
+    ("bluebonnet", "email", 1, "Send photos of the new tops", None),
+    ("midnight_oil", "letter", 3, "Last demand before the lawsuit", None),
+    ("palmetto", "reminder", 5, "Did the promised payment come?", None),
+    ("iron_horse", "call", -6, "Call the owner", "Pays half on Friday"),
+    ("thornbury", "call", -9, "Clarify the assembly", "Wants to see the order"),
+]
+
 # Customer, what he left open of his oldest item
 SHORT_PAYMENTS = [
     ("granite_peak", 2.35),
@@ -259,6 +278,8 @@ class DemoBooks:
         self._return_payments()
         self._set_reimbursement_parameters()
         self._reimburse()
+        self._open_cases()
+        self._plan_activities()
         self._run_snapshots()
         return True
 
@@ -745,6 +766,53 @@ class DemoBooks:
             promise_date = status == "promised" and self.today + timedelta(days=days)
             amount = line.currency_id.round(line.amount_residual_currency * share)
             line.action_set_collections_status(status, promise_date, amount, reason)
+
+    def _open_cases(self):
+        agents = self._get_agents()
+        for name, category, subject, count, days in CASES:
+            items = self._get_open_lines(self.invoices[name])[:count]
+            self.env["collections.case"].create(
+                {
+                    "name": subject,
+                    "partner_id": self.customers[name].id,
+                    "category_id": self.env.ref(
+                        f"{MODULE}.collections_case_category_{category}"
+                    ).id,
+                    "user_id": agents[len(name) % 2].id,
+                    "date_deadline": self.today + timedelta(days=days),
+                    "company_id": self.company.id,
+                    "move_line_ids": [Command.set(items.ids)],
+                }
+            )
+
+    def _plan_activities(self):
+        agents = self._get_agents()
+        # Those of the administrator, who opens the showroom, and of the two agents.
+        users = [self.env.ref("base.user_admin"), *agents]
+        Activity = self.env["mail.activity"].with_context(
+            mail_activity_quick_update=True  # nobody gets an e-mail
+        )
+        for position, (name, kind, days, summary, feedback) in enumerate(ACTIVITIES):
+            activity = Activity.create(
+                {
+                    "res_model_id": self.env["ir.model"]._get_id("res.partner"),
+                    "res_id": self.customers[name].id,
+                    "activity_type_id": self.env.ref(
+                        f"{MODULE}.mail_activity_type_{kind}"
+                    ).id,
+                    "summary": summary,
+                    "date_deadline": self.today + timedelta(days=days),
+                    "user_id": users[position % 3].id,
+                }
+            )
+            if feedback:
+                activity.action_feedback(feedback)
+                activity.date_done = activity.date_deadline
+
+    def _get_agents(self):
+        return [
+            self.env.ref(f"{MODULE}.res_users_{name}") for name in ("nora", "samuel")
+        ]
 
     def _run_snapshots(self):
         """Age the balances at twelve month ends, of late each week, and today."""

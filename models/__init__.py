@@ -4,6 +4,8 @@ from . import account_journal
 from . import account_move
 from . import account_move_line
 from . import account_move_cash_discount
+from . import account_move_line_case
+from . import account_move_line_status
 from . import account_partial_reconcile
 from . import account_payment
 from . import account_payment_term
@@ -14,6 +16,9 @@ from . import collections_aging_period
 from . import collections_aging_report
 from . import collections_aging_query
 from . import collections_aging_snapshot
+from . import collections_aging_columns
+from . import collections_case
+from . import collections_case_category
 from . import collections_cash_discount
 from . import collections_cash_discount_offer
 from . import collections_cash_discount_period
@@ -32,10 +37,18 @@ from . import collections_mailing
 from . import collections_mailing_line
 from . import collections_recipient
 from . import collections_statement
+from . import collections_promise
+from . import collections_promise_line
+from . import collections_score_rule
+from . import collections_status_history
 from . import collections_team
+from . import collections_worklist
 from . import collections_writeoff
 from . import collections_writeoff_reason
 from . import mail_mail
 from . import mail_template
+from . import mail_activity
+from . import mail_activity_type
 from . import res_company
 from . import res_partner
+from . import res_partner_page

@@ -1,20 +1,9 @@
-import math
-
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 from odoo.tools.sql import column_exists
 
 from .collections_cash_discount import CHOICES_KEY
-
-COLLECTIONS_STATUSES = [
-    ("not_disputed", "Not disputed"),
-    ("disputed", "Disputed"),
-    ("promised", "Promised to pay"),
-    ("promise_broken", "Promise broken"),
-    ("resolved", "Resolved"),
-]
-
 
 LIMITS_KEY = "collections_settlement_limits"
 
@@ -26,25 +15,6 @@ class Limits(dict):
 class AccountMoveLine(models.Model):
     _inherit = "account.move.line"
 
-    collections_status = fields.Selection(
-        selection=COLLECTIONS_STATUSES,
-        default="not_disputed",
-        readonly=True,
-        copy=False,
-        help="What the customer says about the open item.",
-    )
-    collections_promise_date = fields.Date(
-        string="Promised for", readonly=True, copy=False
-    )
-    collections_promise_amount = fields.Monetary(
-        string="Promised Amount",
-        readonly=True,
-        copy=False,
-        help="In the currency of the item. Empty when all that is open was promised.",
-    )
-    collections_dispute_reason = fields.Char(
-        string="Dispute Reason", readonly=True, copy=False
-    )
     use_cash_discount = fields.Selection(
         selection=[("normal", "Normal"), ("always", "Always"), ("never", "Never")],
         default="normal",
@@ -107,9 +77,6 @@ class AccountMoveLine(models.Model):
     # made.
     _collections_unposted_matched_idx = models.Index(
         "(account_id) WHERE parent_state <> 'posted' AND matching_number IS NOT NULL"
-    )
-    _collections_status_idx = models.Index(
-        "(company_id) WHERE collections_status <> 'not_disputed'"
     )
 
     def _auto_init(self):
@@ -284,116 +251,7 @@ class AccountMoveLine(models.Model):
             collections_company_id=company.id
         ).action_send_collections_email(kind)
 
-    def action_set_collections_status(
-        self, status, promise_date=False, promise_amount=0.0, reason=False
-    ):
-        """Set what the customer says about open items.
-
-        :param str status: `not_disputed`, `disputed`, `promised`, `promise_broken` or
-            `resolved`
-        :param promise_date: the day the payment was promised for, a date or ISO text;
-            needed with `promised`
-        :param float promise_amount: what was promised, in the currency of the items,
-            all of them together; 0 when all that is open was promised. It is put on
-            the items by due date
-        :param str reason: why the items are disputed
-        :return: True
-        :raise UserError: when an item is not an open receivable item, or something
-            needed is missing
-        :raise AccessError: without the rights of a collections agent
-        """
-        self._check_can_set_collections_status()
-        vals = {
-            "collections_status": status,
-            "collections_promise_date": False,
-            "collections_promise_amount": 0.0,
-            "collections_dispute_reason": reason or False,
-        }
-        if status not in [key for key, _label in COLLECTIONS_STATUSES]:
-            raise UserError(
-                self.env._(
-                    "%(status)s is not a collection status. Known are: %(known)s",
-                    status=status,
-                    known=", ".join(dict(COLLECTIONS_STATUSES)),
-                )
-            )
-        lines_sudo = self.sudo()  # agents only read journal items; checked above
-        if status != "promised":
-            lines_sudo.write(vals)
-            return True
-        if not promise_date:
-            raise UserError(self.env._("For which day was the payment promised?"))
-        vals["collections_promise_date"] = self.env[
-            "collections.aging.definition"
-        ]._parse_date(promise_date)
-        if promise_amount:
-            lines_sudo._spread_promise(promise_amount, vals)
-        else:
-            lines_sudo.write(vals)
-        return True
-
     # === BUSINESS METHODS === #
-
-    def _check_can_set_collections_status(self):
-        if not self.env.user.has_group("credit_collections.group_collections_agent"):
-            raise AccessError(
-                self.env._(
-                    "Only collections agents set the collection status of items."
-                )
-            )
-        self.check_access("read")
-        if not self:
-            raise UserError(self.env._("Select the open items first."))
-        unfit = self.filtered(
-            lambda line: (
-                line.account_type != "asset_receivable"
-                or line.parent_state != "posted"
-                or line.reconciled
-            )
-        )
-        if unfit:
-            raise UserError(
-                self.env._(
-                    "These are not open customer items any more: %(items)s",
-                    items=", ".join(unfit.mapped("display_name")),
-                )
-            )
-
-    def _spread_promise(self, amount, vals):
-        """Put a promised amount on the items, the earliest due date first.
-
-        Items that nothing is left for stay as they are: nothing was promised for them.
-        """
-        if not isinstance(amount, int | float) or not math.isfinite(amount):
-            raise UserError(self.env._("%(amount)s is not an amount.", amount=amount))
-        currency = self.currency_id
-        if len(currency) > 1:
-            raise UserError(
-                self.env._(
-                    "The items are in several currencies. Note the promise for each "
-                    "currency on its own, or leave the amount empty."
-                )
-            )
-        total = sum(self.mapped("amount_residual_currency"))
-        if currency.compare_amounts(amount, 0) <= 0:
-            raise UserError(self.env._("The promised amount must be more than zero."))
-        if currency.compare_amounts(amount, total) > 0:
-            raise UserError(
-                self.env._(
-                    "%(amount)s was promised, but only %(total)s is open on these "
-                    "items.",
-                    amount=currency.format(amount),
-                    total=currency.format(total),
-                )
-            )
-        left = amount
-        for line in self.sorted(
-            lambda line: (line.date_maturity or line.date, line.id)
-        ):
-            share = currency.round(min(left, line.amount_residual_currency))
-            if share > 0:
-                line.write({**vals, "collections_promise_amount": share})
-                left = currency.round(left - share)
 
     @api.model
     def _reconcile_plan(self, reconciliation_plan):
@@ -600,10 +458,6 @@ class AccountMoveLine(models.Model):
                     items="\n".join(problems),
                 )
             )
-
-    def _break_promises(self):
-        """Mark promises whose day has passed as broken."""
-        self.sudo().write({"collections_status": "promise_broken"})  # made by the run
 
 
 def _is_part(part, whole, currency):

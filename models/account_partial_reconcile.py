@@ -63,7 +63,10 @@ class AccountPartialReconcile(models.Model):
     def create(self, vals_list):
         for vals in vals_list:
             self._check_cash_discount_vals(vals)
-        return super().create(vals_list)
+        # EXTENDS account: cash keeps promises the moment it is matched
+        partials = super().create(vals_list)
+        partials.debit_move_id._judge_promises()
+        return partials
 
     def write(self, vals):
         self._check_cash_discount_vals(vals)
@@ -84,10 +87,13 @@ class AccountPartialReconcile(models.Model):
             )
 
     def unlink(self):
-        # EXTENDS account: a discount goes with the payment that earned it
+        # EXTENDS account: a discount goes with the payment that earned it, and a
+        # promise that it kept is broken again
         moves = self.cash_discount_move_id | self._get_unmatched_cash_discounts()
+        items = self.debit_move_id
         result = super().unlink()
         moves.exists()._take_cash_discounts_back()
+        items.exists()._judge_promises()
         return result
 
     def _get_unmatched_cash_discounts(self):

@@ -224,11 +224,11 @@ class CollectionsAgingBalance(models.Model):
         return action
 
     def action_open_customer(self):
-        """Open the customer of the row."""
+        """Open the collections page of the customer of the row."""
         self.ensure_one()
         if not self.partner_id:
             return self.action_open_items()
-        return self.partner_id._get_records_action()
+        return self.partner_id.action_open_collections_page()
 
     def action_refresh(self):
         """Age the customers of the rows again as of today."""

@@ -54,8 +54,9 @@ class CollectionsAgingQuery(models.AbstractModel):
 
         :param partner_ids: ids of `res.partner` to restrict to, contacts included
         :return: the query; columns `id`, `move_id`, `partner_id`, `date`,
-            `date_maturity`, `currency_id`, `status`, `promise_amount`, `residual`
-            (company currency) and `residual_currency` (of the item)
+            `date_maturity`, `currency_id`, `status`, `promise_amount`,
+            `dispute_amount`, `residual` (company currency) and `residual_currency` (of
+            the item)
         :rtype: SQL
         """
         accounts = tuple(self._get_accounts().ids) or (0,)
@@ -68,7 +69,8 @@ class CollectionsAgingQuery(models.AbstractModel):
             """
             line.id, line.move_id, line.partner_id, line.date, line.date_maturity,
             line.currency_id, line.collections_status AS status,
-            line.collections_promise_amount AS promise_amount
+            line.collections_promise_amount AS promise_amount,
+            line.collections_dispute_amount AS dispute_amount
             """
         )
         where = SQL(
@@ -315,7 +317,7 @@ class CollectionsAgingQuery(models.AbstractModel):
                    COUNT(*) FILTER (WHERE item.is_real AND item.status = 'disputed')
                        AS disputed_count,
                    COALESCE(
-                       SUM(item.residual) FILTER (WHERE item.status = 'disputed'), 0
+                       SUM(%(disputed)s) FILTER (WHERE item.status = 'disputed'), 0
                    )
                        AS amount_disputed,
                    COALESCE(
@@ -327,29 +329,33 @@ class CollectionsAgingQuery(models.AbstractModel):
           GROUP BY item.customer_id
             """,
             overdue=overdue,
-            promised=self._get_promised_sql(),
+            promised=self._get_part_sql(SQL("item.promise_amount")),
+            disputed=self._get_part_sql(SQL("item.dispute_amount")),
             amounts=amounts,
             items=self._get_aged_items_sql(partner_ids),
         )
 
-    def _get_promised_sql(self):
-        """Return what is promised of an item, in company currency.
+    def _get_part_sql(self, amount):
+        """Return what is promised or disputed of an item, in company currency.
 
-        A promise is given in the currency of the item; without an amount it is for all
-        that is open, and it is never for more.
+        It is said in the currency of the item; without an amount it is all that is
+        open, and it is never more.
+
+        :param SQL amount: the column, in the currency of the item
         """
         decimals = self.company_id.currency_id.decimal_places
         return SQL(
             """
-            CASE WHEN COALESCE(item.promise_amount, 0) = 0
-                   OR item.promise_amount >= item.residual_currency
+            CASE WHEN COALESCE(%(amount)s, 0) = 0
+                   OR %(amount)s >= item.residual_currency
                  THEN item.residual
                  ELSE ROUND(
-                    item.residual * item.promise_amount / item.residual_currency, %s
+                    item.residual * %(amount)s / item.residual_currency, %(decimals)s
                  )
              END
             """,
-            decimals,
+            amount=amount,
+            decimals=decimals,
         )
 
     def _get_zero_customers_sql(self):

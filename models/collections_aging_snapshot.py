@@ -878,13 +878,34 @@ class CollectionsAgingSnapshot(models.Model):
     # === PROMISES === #
 
     def _update_promises(self):
-        """Mark the promises that were for a day before the aging date as broken.
+        """Judge the promises that were for a day before the aging date by the cash.
 
-        :return: the number of items
+        :return: the number of items with a promise that was found broken
         :rtype: int
         """
         # A forecast does not break what was promised for a day still to come.
         date = min(self.date, fields.Date.context_today(self))
+        judged = self.env["collections.promise"]._judge_where(
+            SQL(
+                "promise.company_id = %s AND promise.date < %s AND %s",
+                self.company_id.id,
+                date,
+                self._get_contact_condition_sql(SQL("promise.partner_id")),
+            ),
+            "run",
+        )
+        missed = judged.filtered(lambda promise: promise.state in ("partly", "broken"))
+        broken = missed._get_open_items(("promise_broken",))
+        lines = self._get_overdue_promised_items(date)
+        lines._break_promises()
+        return len(broken | lines)
+
+    def _get_overdue_promised_items(self, date):
+        """Return the open items still marked as promised for a day before a date.
+
+        Kept promises have left them, so whoever set the mark, nothing came.
+        """
+        self.env.flush_all()
         rows = self.env.execute_query(
             SQL(
                 """
@@ -901,9 +922,7 @@ class CollectionsAgingSnapshot(models.Model):
                 scope=self._get_contact_condition_sql(SQL("line.partner_id")),
             )
         )
-        lines = self.env["account.move.line"].browse(line_id for (line_id,) in rows)
-        lines._break_promises()
-        return len(lines)
+        return self.env["account.move.line"].browse(line_id for (line_id,) in rows)
 
     # === SCHEDULED RUN === #
 

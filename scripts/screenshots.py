@@ -32,6 +32,22 @@ SCREENS = {
         ],
         "wait": ".modal [name='difference']",
     },
+    "collections_page": {
+        "url": "/odoo/aged-balances",
+        "click": [".o_data_row:has-text('Bluebonnet') [name='days_overdue']"],
+        "wait": ".o_collections_page_list .o_data_row",
+    },
+    "collections_status": {
+        "url": "/odoo/aged-balances",
+        "click": [
+            ".o_data_row:has-text('Kestrel') [name='days_overdue']",
+            ".o_data_row:has-text('Nov'):not(:has-text('PBNK')) "
+            ".o_list_record_selector input >> nth=0",
+            ".o_collections_page_list button[name='action_open_status_wizard']",
+        ],
+        "wait": ".modal [name='line_ids'] .o_data_row",
+    },
+    "worklist": {"url": "/odoo/collections-worklist", "wait": ".o_data_row"},
     "write_off": {
         "url": "/odoo/aged-balances",
         "click": [

@@ -8,7 +8,11 @@ from . import test_aging_scenarios
 from . import test_aging_snapshot
 from . import test_collections_agent
 from . import test_collections_email
+from . import test_collections_activity
+from . import test_collections_case
+from . import test_collections_page
 from . import test_collections_pool
+from . import test_collections_promise
 from . import test_collections_rpc
 from . import test_collections_status
 from . import test_collections_tours
@@ -19,6 +23,7 @@ from . import test_portal
 from . import test_recipient
 from . import test_setup
 from . import test_statement
+from . import test_collections_worklist
 from . import test_tax_split
 from . import test_writeoff
 from . import test_writeoff_currency

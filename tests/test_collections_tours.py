@@ -215,3 +215,68 @@ class TestReimbursementTours(ReimbursementCommon, HttpCase):
         )
         self.assertEqual(run.state, "queued")
         self.assertEqual(self.credit.amount_residual, 120.0)
+
+
+@tagged("post_install", "-at_install")
+class TestCollectionsPageTours(WriteoffCommon, HttpCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        today = fields.Date.today()
+        late = fields.Date.subtract(today, days=45)
+        cls.customer = cls._create_customer("Deco Addict", ref="POOL")
+        cls.other = cls._create_customer("Gemini Furniture")
+        cls.invoice = cls._create_item(cls.customer, 1234.5, late)
+        cls._create_item(cls.other, 99, late)
+
+    def test_page(self):
+        today = fields.Date.today()
+        second = self._create_item(self.customer, 300, today)
+        self._run_snapshot(today)
+        self.start_tour(
+            "/odoo/aged-balances", "collections_page_tour", login="accountman"
+        )
+        promise = self.env["collections.promise"].search([])
+        self.assertEqual((promise.amount, promise.state), (1000.0, "open"))
+        case = self.env["collections.case"].search([])
+        self.assertEqual(case.move_line_ids, self._get_term_lines(second))
+
+    def test_write_off_from_the_page(self):
+        self._run_snapshot(fields.Date.today())
+        self.start_tour(
+            "/odoo/aged-balances", "collections_page_writeoff_tour", login="accountman"
+        )
+        self.assertTrue(self.invoice.collections_is_written_off)
+
+    def test_worklist_activities_and_cases(self):
+        today = fields.Date.today()
+        weekly = self._create_definition(
+            "By the week", [("Older weeks", -1, "unlimited"), ("This week", 0, "week")]
+        )
+        self.env["collections.pool"].create(
+            {
+                "name": "Decorators",
+                "domain": "[('ref', '=', 'POOL')]",
+                "definition_id": weekly.id,
+            }
+        )
+        self._run_snapshot(today)
+        self._run_snapshot(today, definition_id=weekly.id)
+        for customer in self.customer + self.other:
+            self.env["mail.activity"].create(
+                {
+                    "res_model_id": self.env["ir.model"]._get_id("res.partner"),
+                    "res_id": customer.id,
+                    "activity_type_id": self.env.ref(
+                        "credit_collections.mail_activity_type_call"
+                    ).id,
+                    "summary": f"Call {customer.name.split()[0]}",
+                    "user_id": self.env.user.id,
+                }
+            )
+        self.env["collections.case"].create(
+            {"name": "Scratched tops", "partner_id": self.customer.id}
+        )
+        self.start_tour(
+            "/odoo/collections-worklist", "collections_lists_tour", login="accountman"
+        )

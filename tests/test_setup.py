@@ -53,6 +53,7 @@ class TestSetup(CollectionsCommon):
                 "writeoff_account": "todo",
                 "nsf_journal": "todo",
                 "reimbursement_account": "optional",
+                "case_category": "done",
                 "email_template": "done",
                 "agent": "optional",
                 "mail_server": "todo",
@@ -61,7 +62,7 @@ class TestSetup(CollectionsCommon):
             },
         )
         self.assertFalse(setup.is_done)
-        self.assertEqual((setup.done_count, setup.step_count), (3, 16))
+        self.assertEqual((setup.done_count, setup.step_count), (4, 17))
 
     def test_half_configured_company_to_the_end(self):
         setup = self._open()

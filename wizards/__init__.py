@@ -8,6 +8,8 @@ from . import collections_reimbursement_wizard
 from . import collections_setup
 from . import collections_setup_step
 from . import collections_statement_wizard
+from . import collections_case_wizard
+from . import collections_status_wizard
 from . import collections_writeoff_reversal_wizard
 from . import collections_writeoff_sweep_wizard
 from . import collections_writeoff_wizard

@@ -137,6 +137,7 @@ class CollectionsSetup(models.TransientModel):
             "writeoff_account",
             "nsf_journal",
             "reimbursement_account",
+            "case_category",
             "email_template",
             "agent",
             "mail_server",
@@ -342,6 +343,17 @@ class CollectionsSetup(models.TransientModel):
             return company._get_collections_parameters_action()
         company.action_create_reimbursement_account()
         return None
+
+    def _step_case_category(self, company):
+        return self._prepare_counted_step(
+            "collections.case.category",
+            company,
+            name=self.env._("Case categories"),
+            why=self.env._("What cases are about: disputes, payment plans, lawyers."),
+        )
+
+    def _do_case_category(self, company):
+        return self._open_action("collections_case_category_action")
 
     def _step_email_template(self, company):
         missing = []

@@ -179,7 +179,7 @@ class MailComposeMessage(models.TransientModel):
 
     def _get_followup_activity_type(self):
         """Return the XML id of the type of activity that follows an e-mail."""
-        return "mail.mail_activity_data_todo"
+        return "credit_collections.mail_activity_type_reminder"
 
     def _get_due_activities(self, customers):
         return self.env["mail.activity"].search(

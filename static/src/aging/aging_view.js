@@ -3,12 +3,18 @@ import { Domain } from "@web/core/domain";
 import { registry } from "@web/core/registry";
 import { useService } from "@web/core/utils/hooks";
 import { useSetupAction } from "@web/search/action_hook";
+import { ListController } from "@web/views/list/list_controller";
 import { listView } from "@web/views/list/list_view";
 import { SetupBanner } from "../setup/setup_banner";
 import { AgingBar } from "./aging_bar";
 
 const BALANCE_MODEL = "collections.aging.balance";
-const PERIOD_COLUMN = /^amount_\d+$/;
+// Models that say themselves what the chosen pool means for their rows.
+const DESCRIBED_MODELS = ["collections.case", "collections.worklist", "mail.activity"];
+// Lists about something else carry the columns of the customer with a prefix.
+const PERIOD_COLUMN = /^(?:collections_)?(amount_\d+)$/;
+
+const getColumn = (name) => name.match(PERIOD_COLUMN)?.[1];
 
 /**
  * Give the period columns the headings of the definition on screen, and drop the columns
@@ -17,10 +23,11 @@ const PERIOD_COLUMN = /^amount_\d+$/;
 function patchFields(fields, headings) {
     const patched = {};
     for (const [name, field] of Object.entries(fields)) {
-        if (!PERIOD_COLUMN.test(name)) {
+        const column = getColumn(name);
+        if (!column) {
             patched[name] = field;
-        } else if (headings[name]) {
-            const { string, date_range } = headings[name];
+        } else if (headings[column]) {
+            const { string, date_range } = headings[column];
             patched[name] = { ...field, string, help: date_range };
         }
     }
@@ -31,7 +38,8 @@ function patchArch(arch, headings) {
     const patched = arch.cloneNode(true);
     for (const node of patched.querySelectorAll("field")) {
         const name = node.getAttribute("name");
-        if (PERIOD_COLUMN.test(name) && !headings[name]) {
+        const column = getColumn(name);
+        if (column && !headings[column]) {
             node.remove();
         }
     }
@@ -114,7 +122,9 @@ export function makeAgingView(view) {
                 // The pool on screen decides, not what the action came with.
                 delete context.collections_definition_id;
             }
-            this.info = await this.orm.call(BALANCE_MODEL, "get_aging_view", [], {
+            const { resModel } = this.props;
+            const model = DESCRIBED_MODELS.includes(resModel) ? resModel : BALANCE_MODEL;
+            this.info = await this.orm.call(model, "get_aging_view", [], {
                 pool_id: this.poolId,
                 limit: context.collections_top || 0,
                 context,
@@ -123,7 +133,7 @@ export function makeAgingView(view) {
             const headings = Object.fromEntries(
                 this.info.columns.map((column) => [column.name, column])
             );
-            const { arch, fields, relatedModels, resModel, state } = this.props;
+            const { arch, fields, relatedModels, state } = this.props;
             const patched = patchFields(fields, headings);
             const genericProps = {
                 ...this.props,
@@ -168,4 +178,33 @@ export function makeAgingView(view) {
     return { ...view, Controller: AgingController, props: (genericProps) => genericProps };
 }
 
-registry.category("views").add("collections_aging_list", makeAgingView(listView));
+/** Opening a row opens the collections page, with the other rows as its pager. */
+class AgingListController extends ListController {
+    async openRecord(record, { newWindow } = {}) {
+        const partner = getCustomer(record);
+        if (!partner || newWindow) {
+            return super.openRecord(...arguments);
+        }
+        const action = await this.orm.call("res.partner", "action_open_collections_page", [
+            [partner.id],
+        ]);
+        const { collections_definition_id, collections_pool_id } = this.props.context;
+        const resIds = this.model.root.records
+            .map((row) => getCustomer(row)?.id)
+            .filter((id, position, ids) => id && ids.indexOf(id) === position);
+        return this.actionService.doAction(action, {
+            additionalContext: { collections_definition_id, collections_pool_id },
+            props: { resIds },
+        });
+    }
+}
+
+/** The rows of cases open the case. */
+function getCustomer(record) {
+    const { collections_partner_id, partner_id } = record.data;
+    return record.resModel !== "collections.case" && (collections_partner_id || partner_id);
+}
+
+const agingListView = { ...listView, Controller: AgingListController };
+registry.category("views").add("collections_aging_list", makeAgingView(agingListView));
+registry.category("views").add("collections_worklist", makeAgingView(agingListView));

@@ -1,8 +1,8 @@
 import { patch } from "@web/core/utils/patch";
 import { ExportDataDialog } from "@web/views/view_dialogs/export_data_dialog";
 
-const BALANCE_MODEL = "collections.aging.balance";
-const PERIOD_COLUMN = /^amount_\d+$/;
+const MODELS = ["collections.aging.balance", "collections.case", "mail.activity"];
+const PERIOD_COLUMN = /^(?:collections_)?amount_\d+$/;
 
 /**
  * The dialog asks the server for field labels without a context, so it would show the
@@ -12,7 +12,7 @@ patch(ExportDataDialog.prototype, {
     async loadFields(id) {
         const result = await super.loadFields(...arguments);
         const { fields, resModel } = this.props.root;
-        if (id || resModel !== BALANCE_MODEL) {
+        if (id || !MODELS.includes(resModel)) {
             return result;
         }
         for (const name of Object.keys(this.knownFields)) {
@@ -38,7 +38,7 @@ patch(ExportDataDialog.prototype, {
     async loadExportList() {
         await super.loadExportList(...arguments);
         const { fields, resModel } = this.props.root;
-        if (resModel === BALANCE_MODEL) {
+        if (MODELS.includes(resModel)) {
             for (const field of this.state.exportList) {
                 field.string = fields[field.id]?.string || field.string;
             }

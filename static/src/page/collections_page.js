@@ -1,0 +1,66 @@
+import { useChildSubEnv, useEffect, useState } from "@odoo/owl";
+import { registry } from "@web/core/registry";
+import { FormController } from "@web/views/form/form_controller";
+import { formView } from "@web/views/form/form_view";
+import { ListController } from "@web/views/list/list_controller";
+import { listView } from "@web/views/list/list_view";
+import { makePageState } from "./page_state";
+
+/** The collections page: what is done above shows in the list below, and the other way. */
+export class CollectionsPageController extends FormController {
+    setup() {
+        super.setup();
+        const pageState = makePageState();
+        const load = this.model.load.bind(this.model);
+        useChildSubEnv({ collectionsPage: { state: pageState, reloadSummary: load } });
+        this.model.load = async (params) => {
+            await load(params);
+            if (params?.resId) {
+                // Another customer by the pager has other cases.
+                pageState.caseId = false;
+            } else {
+                pageState.version++;
+            }
+        };
+    }
+}
+
+registry.category("views").add("collections_page", {
+    ...formView,
+    Controller: CollectionsPageController,
+});
+
+/** A list in a tab of the collections page. */
+export class CollectionsPageListController extends ListController {
+    setup() {
+        super.setup();
+        const page = this.env.collectionsPage;
+        if (!page) {
+            return;
+        }
+        const pageState = useState(page.state);
+        const load = this.model.load.bind(this.model);
+        this.model.load = async (params) => {
+            await load(params);
+            if (!params) {
+                // A button was pressed here, not just another search made.
+                await page.reloadSummary();
+            }
+        };
+        let version = pageState.version;
+        useEffect(
+            (current) => {
+                if (current !== version) {
+                    version = current;
+                    load();
+                }
+            },
+            () => [pageState.version]
+        );
+    }
+}
+
+registry.category("views").add("collections_page_list", {
+    ...listView,
+    Controller: CollectionsPageListController,
+});

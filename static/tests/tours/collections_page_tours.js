@@ -1,0 +1,187 @@
+import { registry } from "@web/core/registry";
+
+const itemBox = (text) =>
+    `.o_collections_page_list .o_data_row:contains("${text}") .o_list_record_selector input`;
+const tab = (name) => `.o_notebook .nav-link[name="${name}"]`;
+
+registry.category("web_tour.tours").add("collections_page_tour", {
+    steps: () => [
+        {
+            content: "A row of Aged Balances opens the page of the customer",
+            trigger: ".o_data_row:contains('Deco Addict') [name='days_overdue']",
+            run: "click",
+        },
+        { trigger: ".o_collections_page .o_collections_amount_due:contains('1,534.50')" },
+        {
+            content: "The bars carry the headings of the list",
+            trigger: ".o_collections_bars:contains('31-60'):contains('1,234.50')",
+        },
+        { trigger: ".o_collections_promise_record:contains('None so far')" },
+        {
+            content: "The pager goes through the rows of the list",
+            trigger: ".o_control_panel .o_pager_value:contains('1')",
+        },
+        {
+            trigger: ".o_action_manager > .o_action .o_control_panel .o_pager_next:first",
+            run: "click",
+        },
+        { trigger: ".o_last_breadcrumb_item:contains('Gemini Furniture')" },
+        { trigger: ".o_collections_page_list .o_data_row:contains('99.00')" },
+        {
+            trigger:
+                ".o_action_manager > .o_action .o_control_panel .o_pager_previous:first",
+            run: "click",
+        },
+        { trigger: ".o_collections_page_list .o_data_row:contains('1,234.50')" },
+        {
+            content: "Note a promise for one of the items",
+            trigger: itemBox("1,234.50"),
+            run: "click",
+        },
+        {
+            trigger:
+                ".o_collections_page_list button[name='action_open_status_wizard']:contains('Change Status')",
+            run: "click",
+        },
+        { trigger: ".modal .o_field_widget[name='line_ids'] .o_data_row:contains('1,234.50')" },
+        { trigger: ".modal [name='promise_date'] .o_input", run: "click" },
+        {
+            trigger: ".modal [name='promise_date'] input",
+            run: "edit 12/31/2099",
+        },
+        { trigger: ".modal [name='amount'] input", run: "edit 1000" },
+        { trigger: ".modal [name='comment'] input", run: "edit Ms Lee by phone" },
+        { trigger: ".modal footer button[name='action_apply']", run: "click" },
+        {
+            content: "The list shows it, and the top of the page too",
+            trigger:
+                ".o_collections_page_list .o_data_row:contains('1,234.50'):contains('Promised to pay')",
+        },
+        { trigger: ".o_collections_promise_record:contains('1 open')" },
+        { trigger: tab("promises"), run: "click" },
+        {
+            trigger:
+                ".o_collections_page_list .o_data_row:contains('1,000.00'):contains('Ms Lee by phone')",
+        },
+        { trigger: tab("activities"), run: "click" },
+        {
+            content: "The reminder was planned with the promise",
+            trigger: ".o_collections_page_list .o_data_row:contains('Did the promised')",
+        },
+        { trigger: "button[name='action_open_collections_activity']", run: "click" },
+        { trigger: ".modal [name='summary'] input", run: "edit Call the owner" },
+        { trigger: ".modal footer button:contains('Save'):first", run: "click" },
+        {
+            content: "Done from the page",
+            trigger:
+                ".o_collections_page_list .o_data_row:contains('Call the owner') button[name='action_done']",
+            run: "click",
+        },
+        {
+            trigger:
+                ".o_collections_page_list .o_list_renderer:not(:contains('Call the owner'))",
+        },
+        { trigger: tab("items"), run: "click" },
+        { trigger: itemBox("300.00"), run: "click" },
+        {
+            trigger: ".o_collections_page_list button[name='action_open_case_wizard']",
+            run: "click",
+        },
+        { trigger: ".modal [name='name'] input", run: "edit Tops scratched" },
+        { trigger: ".modal footer button[name='action_assign']", run: "click" },
+        {
+            content: "The case filters the page",
+            trigger: ".o_collections_case_filter:contains('Tops scratched')",
+        },
+        {
+            trigger: ".o_collections_page_list .o_data_row:contains('Tops scratched')",
+        },
+        { trigger: tab("cases"), run: "click" },
+        {
+            trigger: ".o_collections_page_list .o_data_row:contains('Tops scratched')",
+        },
+        { trigger: tab("payments"), run: "click" },
+        { trigger: ".o_collections_page_list .o_nocontent_help" },
+        { trigger: tab("contacts"), run: "click" },
+        { trigger: ".o_collections_page_list .o_data_row:contains('Deco Addict')" },
+        { trigger: tab("messages"), run: "click" },
+        { trigger: ".o-mail-Chatter" },
+    ],
+});
+
+registry.category("web_tour.tours").add("collections_page_writeoff_tour", {
+    steps: () => [
+        {
+            trigger: ".o_data_row:contains('Deco Addict') [name='days_overdue']",
+            run: "click",
+        },
+        {
+            content: "Write off one item from the page",
+            trigger: itemBox("1,234.50"),
+            run: "click",
+        },
+        {
+            trigger: ".o_collections_page_list button[name='action_open_writeoff']",
+            run: "click",
+        },
+        { trigger: ".modal [name='comment'] input", run: "edit Bankrupt" },
+        { trigger: ".modal footer button[name='action_write_off']", run: "click" },
+        { trigger: ".o_form_view [name='ref'] input:value(Bankrupt)" },
+        { trigger: ".breadcrumb-item:contains('Deco Addict') a", run: "click" },
+        {
+            content: "The figures of the snapshot are older than the write-off",
+            trigger: ".o_collections_changed:contains('0.00')",
+        },
+        { trigger: ".o_collections_refresh", run: "click" },
+        { trigger: ".o_collections_summary:not(:has(.o_collections_changed))" },
+        { trigger: ".o_collections_page_list .o_nocontent_help" },
+        {
+            content: "Closed items come back with the filter",
+            trigger: ".o_collections_page_list .o_facet_remove",
+            run: "click",
+        },
+        { trigger: ".o_collections_page_list .o_data_row:contains('INV')" },
+    ],
+});
+
+registry.category("web_tour.tours").add("collections_lists_tour", {
+    steps: () => [
+        {
+            content: "The worklist says why somebody stands on top",
+            trigger: ".o_data_row:contains('Deco Addict') [name='explanation']:contains(': ')",
+        },
+        {
+            trigger: "[data-menu-xmlid='credit_collections.collections_menu_activities']",
+            run: "click",
+        },
+        {
+            content: "Activities carry the periods of the definition in force",
+            trigger: ".o_list_table thead th:contains('31-60')",
+        },
+        { trigger: ".o_data_row:contains('Call Deco'):contains('1,234.50')" },
+        {
+            content: "and those of the pool that is chosen",
+            trigger: ".o_collections_pool",
+            run: "selectByLabel Decorators",
+        },
+        { trigger: ".o_list_table thead th:contains('Older weeks')" },
+        { trigger: ".o_data_row:contains('Call Deco')" },
+        { trigger: ".o_list_renderer:not(:contains('Call Gemini'))" },
+        { trigger: ".o_switch_view.o_calendar", run: "click" },
+        { trigger: ".o_calendar_view .o_event:contains('Deco')" },
+        {
+            trigger: "[data-menu-xmlid='credit_collections.collections_case_menu']",
+            run: "click",
+        },
+        { trigger: ".o_list_table thead th:contains('31-60')" },
+        {
+            content: "A row of the list of cases opens the case",
+            trigger: ".o_data_row:contains('Scratched') [name='name']",
+            run: "click",
+        },
+        { trigger: ".o_form_view button[name='action_wait']", run: "click" },
+        { trigger: ".o_arrow_button_current:contains('Waiting')" },
+        { trigger: ".o_form_view button[name='action_open_collections_page']", run: "click" },
+        { trigger: ".o_collections_page .o_collections_amount_due" },
+    ],
+});

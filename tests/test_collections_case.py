@@ -1,0 +1,272 @@
+from freezegun import freeze_time
+
+from odoo import Command, fields
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tests import Form, tagged
+
+from .common import AGENT, CollectionsCommon
+
+
+@tagged("post_install", "-at_install")
+class TestCollectionsCase(CollectionsCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.agent = cls._create_user("collector", AGENT)
+        cls.partner = cls._create_customer()
+        cls.invoices = cls._create_item(
+            cls.partner, 100, "2026-01-31"
+        ) + cls._create_item(cls.partner, 200, "2026-02-28")
+        cls.items = cls._get_term_lines(*cls.invoices)
+        cls.category = cls.env["collections.case.category"].create({"name": "Claims"})
+
+    def _create_case(self, **values):
+        return (
+            self.env["collections.case"]
+            .with_user(self.agent)
+            .create(
+                {
+                    "name": "Scratched tops",
+                    "partner_id": self.partner.id,
+                    "category_id": self.category.id,
+                    **values,
+                }
+            )
+        )
+
+    def test_agent_opens_a_case_with_items(self):
+        case = self._create_case(move_line_ids=[Command.set(self.items.ids)])
+        self.assertRegex(case.number, r"^C\d{5}$")
+        self.assertRecordValues(
+            case,
+            [
+                {
+                    "state": "open",
+                    "user_id": self.agent.id,
+                    "category_type": "collections",
+                    "item_count": 2,
+                    "open_item_count": 2,
+                    "amount_open": 300.0,
+                }
+            ],
+        )
+        self.assertEqual(self.items.collections_case_id, case)
+        case.write({"move_line_ids": [Command.unlink(self.items[0].id)]})
+        self.assertEqual(case.move_line_ids, self.items[1])
+        case.write({"move_line_ids": [Command.link(self.items[0].id)]})
+        self.assertEqual(len(case.move_line_ids), 2)
+        case.write({"move_line_ids": [Command.clear()]})
+        self.assertFalse(case.move_line_ids)
+        with self.assertRaisesRegex(UserError, "does not change them"):
+            case.write(
+                {"move_line_ids": [Command.update(self.items[0].id, {"name": "x"})]}
+            )
+
+    def test_contact_person_means_the_company(self):
+        contact = self.env["res.partner"].create(
+            {"name": "Ann", "parent_id": self.partner.id}
+        )
+        case = self._create_case(partner_id=contact.id)
+        self.assertEqual(case.partner_id, self.partner)
+
+    def test_case_takes_only_items_of_its_customer_and_company(self):
+        other = self._get_term_lines(
+            self._create_item(self._create_customer("Other"), 5, "2026-01-31")
+        )
+        case = self._create_case()
+        with self.assertRaisesRegex(ValidationError, "not of Customer"):
+            other.with_user(self.agent).action_assign_collections_case(case.id)
+        company = self.setup_other_company()["company"]
+        foreign_case = self.env["collections.case"].create(
+            {
+                "name": "Theirs",
+                "partner_id": self.partner.id,
+                "company_id": company.id,
+                "category_id": self.category.id,
+            }
+        )
+        with self.assertRaisesRegex(ValidationError, "not of Customer"):
+            self.items.action_assign_collections_case(foreign_case.id)
+        case.move_line_ids = self.items
+        with self.assertRaises(ValidationError):
+            case.partner_id = other.partner_id
+
+    def test_item_paid_meanwhile_cannot_be_assigned(self):
+        case = self._create_case()
+        self._match(
+            self.invoices[0], self._create_payment(self.partner, 100, "2026-03-01")
+        )
+        with self.assertRaisesRegex(UserError, "not open customer items any more"):
+            self.items.with_user(self.agent).action_assign_collections_case(case.id)
+
+    @freeze_time("2026-03-10")
+    def test_closing_with_open_items_keeps_them_in_the_case(self):
+        case = self._create_case(move_line_ids=[Command.set(self.items.ids)])
+        self.items[0].action_set_collections_status("disputed", reason="Late")
+        self.assertIs(case.action_close(), True)
+        self.assertRecordValues(
+            case,
+            [
+                {
+                    "state": "closed",
+                    "date_closed": fields.Date.to_date("2026-03-10"),
+                    "open_item_count": 2,
+                }
+            ],
+        )
+        self.assertIn("2 open items", case.message_ids[0].preview)
+        self.assertEqual(self.items[0].collections_status, "disputed")
+        # They can go into another one.
+        second = self._create_case(name="Second")
+        self.items.with_user(self.agent).action_assign_collections_case(second.id)
+        case.invalidate_recordset()
+        self.assertEqual((case.item_count, second.item_count), (0, 2))
+        self.assertIs(case.action_reopen(), True)
+        self.assertEqual((case.state, case.date_closed), ("open", False))
+        case.action_wait()
+        self.assertEqual(case.state, "waiting")
+
+    def test_paid_items_stay_in_the_case(self):
+        case = self._create_case(move_line_ids=[Command.set(self.items.ids)])
+        self._match(
+            self.invoices[0], self._create_payment(self.partner, 100, "2026-03-01")
+        )
+        case.invalidate_recordset()
+        self.assertEqual(
+            (case.item_count, case.open_item_count, case.amount_open), (2, 1, 200.0)
+        )
+
+    @freeze_time("2026-03-10")
+    def test_late(self):
+        case = self._create_case(date_deadline="2026-03-09")
+        self.assertTrue(case.is_late)
+        case.action_close()
+        self.assertFalse(case.is_late)
+
+    def test_case_is_not_copied_with_its_items(self):
+        case = self._create_case(move_line_ids=[Command.set(self.items.ids)])
+        copy = case.with_user(self.env.user).copy()
+        self.assertFalse(copy.move_line_ids)
+        self.assertNotEqual(copy.number, case.number)
+        self.assertFalse(
+            self._get_term_lines(self.invoices[0].copy()).collections_case_id
+        )
+
+    def test_deleting_a_case_leaves_the_items(self):
+        case = self._create_case(move_line_ids=[Command.set(self.items.ids)])
+        with self.assertRaises(AccessError):
+            case.unlink()
+        case.with_user(self.env.user).unlink()
+        self.assertTrue(self.items.exists())
+        self.assertFalse(self.items.collections_case_id)
+
+    def test_wizard_proposes_an_open_case_else_a_new_one(self):
+        items = self.items.with_user(self.agent)
+        action = items.action_open_case_wizard()
+        wizard = (
+            self.env[action["res_model"]].with_user(self.agent).browse(action["res_id"])
+        )
+        self.assertEqual(wizard.mode, "new")
+        with self.assertRaisesRegex(UserError, "What is the new case about"):
+            wizard.action_assign()
+        with Form(wizard) as form:
+            form.name = "Wrong price"
+            form.category_id = self.category
+        wizard.action_assign()
+        case = self.items.collections_case_id
+        self.assertEqual((case.name, case.partner_id), ("Wrong price", self.partner))
+        action = items[0].action_open_case_wizard()
+        wizard = (
+            self.env[action["res_model"]].with_user(self.agent).browse(action["res_id"])
+        )
+        self.assertEqual((wizard.mode, wizard.case_id), ("existing", case))
+
+    def test_wizard_is_for_one_customer(self):
+        other = self._get_term_lines(
+            self._create_item(self._create_customer("Other"), 5, "2026-01-31")
+        )
+        with self.assertRaisesRegex(UserError, "one customer in one company"):
+            (self.items + other).with_user(self.agent).action_open_case_wizard()
+
+    def test_users_without_the_role_see_no_case(self):
+        self._create_case(move_line_ids=[Command.set(self.items.ids)])
+        user = self._create_user("books", "account.group_account_user")
+        with self.assertRaises(AccessError):
+            self.env["collections.case"].with_user(user).search([])
+        with self.assertRaises(AccessError):
+            self.items.with_user(user).action_assign_collections_case()
+        # Their own work on invoices goes on.
+        self.invoices[0].with_user(user).button_draft()
+
+    def test_case_of_another_company_is_not_seen(self):
+        case = self._create_case()
+        other = self.setup_other_company()["company"]
+        user = self._create_user("elsewhere", AGENT, companies=other)
+        self.assertFalse(self.env["collections.case"].with_user(user).search([]))
+        with self.assertRaises(AccessError):
+            case.with_user(user).action_close()
+        self.category.company_id = self.company
+        with self.assertRaisesRegex(ValidationError, "cannot be used"):
+            self.env["collections.case"].create(
+                {
+                    "name": "x",
+                    "partner_id": self.partner.id,
+                    "company_id": other.id,
+                    "category_id": self.category.id,
+                }
+            )
+
+    @freeze_time("2026-03-31")
+    def test_aging_columns_follow_the_definition(self):
+        weekly = self._create_definition(
+            "Weekly", [("Older weeks", -1, "unlimited"), ("This week", 0, "week")]
+        )
+        self._run_snapshot("2026-03-31")
+        self._run_snapshot("2026-03-31", definition_id=weekly.id)
+        small = self._create_customer("Small")
+        self._create_item(small, 5, "2026-02-28")
+        self._run_snapshot("2026-03-31")
+        case, other = self._create_case(), self._create_case(partner_id=small.id)
+        cases = case + other
+        name = f"collections_{self._get_column(self.definition, '31-60')}"
+        self.assertEqual(cases.mapped(name), [300.0, 5.0])
+        self.assertEqual(cases.mapped("collections_amount_due"), [300.0, 5.0])
+        in_weeks = cases.with_context(collections_definition_id=weekly.id)
+        self.assertEqual(in_weeks.mapped("collections_amount_1"), [300.0, 0.0])
+        Case = self.env["collections.case"].with_user(self.agent)
+        labels = Case.with_context(collections_definition_id=weekly.id).fields_get(
+            ["collections_amount_1", "collections_amount_3"], ["string", "sortable"]
+        )
+        self.assertEqual(labels["collections_amount_1"]["string"], "Older weeks")
+        self.assertFalse(labels["collections_amount_3"]["sortable"])
+        domain = [("id", "in", cases.ids)]
+        self.assertEqual(Case.search(domain, order=name), other + case)
+        self.assertEqual(Case.search(domain, order=f"{name} desc"), case + other)
+        [(total,)] = Case._read_group(domain, aggregates=[f"{name}:sum"])
+        self.assertEqual(total, 305.0)
+        self.assertEqual(
+            Case.search([*domain, ("collections_amount_due", ">", 100)]), case
+        )
+
+    @freeze_time("2026-03-31")
+    def test_only_customers_with_a_snapshot_and_by_pool(self):
+        case, quiet = (
+            self._create_case(),
+            self._create_case(partner_id=self._create_customer("Quiet").id),
+        )
+        self._run_snapshot("2026-03-31")
+        Case = self.env["collections.case"].with_user(self.agent)
+        domain = [("id", "in", (case + quiet).ids)]
+        self.assertEqual(
+            Case.search([*domain, ("collections_balance_id", "!=", False)]), case
+        )
+        self.assertEqual(
+            Case.search([*domain, ("collections_balance_id", "=", False)]), quiet
+        )
+        pool = self.env["collections.pool"].create(
+            {"name": "Quiet ones", "domain": "[('name', '=', 'Quiet')]"}
+        )
+        view = Case.get_aging_view(pool.id)
+        self.assertEqual(Case.search(domain + view["domain"]), quiet)
+        self.assertEqual(view["columns"][0]["string"], "Over 90")
+        self.assertEqual(len(Case.search(domain + Case.get_aging_view()["domain"])), 2)

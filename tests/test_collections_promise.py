@@ -1,0 +1,534 @@
+from unittest.mock import patch
+
+from freezegun import freeze_time
+
+from odoo import fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import Form, tagged
+
+from .common import AGENT, WriteoffCommon
+
+
+class PromiseCommon(WriteoffCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.agent = cls._create_user("collector", AGENT)
+        cls.invoice = cls._create_item(cls.partner, 300, "2026-01-31")
+        cls.other_invoice = cls._create_item(cls.partner, 200, "2026-02-28")
+        cls.item = cls._get_term_lines(cls.invoice)
+        cls.other_item = cls._get_term_lines(cls.other_invoice)
+
+    def _promise(self, items, date="2026-03-20", amount=0.0):
+        """Note a promise as an agent; returns it in the environment of the test."""
+        before = self.env["collections.promise"].search([])
+        items.with_user(self.agent).action_set_collections_status(
+            "promised", promise_date=date, promise_amount=amount
+        )
+        return self.env["collections.promise"].search([]) - before
+
+    def _pay(self, amount, date, *documents, partner=None, **values):
+        payment = self._create_payment(partner or self.partner, amount, date, **values)
+        self._match(payment, *documents)
+        return payment
+
+    def _assert_promise(self, promise, state, received, status=None):
+        promise.invalidate_recordset()
+        self.assertEqual((promise.state, promise.amount_received), (state, received))
+        if status:
+            items = promise.line_ids.move_line_id
+            self.assertEqual(set(items.mapped("collections_status")), {status})
+
+
+@tagged("post_install", "-at_install")
+class TestCollectionsPromise(PromiseCommon):
+    @freeze_time("2026-03-10")
+    def test_a_promise_is_kept_by_two_payments(self):
+        promise = self._promise(self.item)
+        self.assertRecordValues(
+            promise,
+            [
+                {
+                    "partner_id": self.partner.id,
+                    "amount": 300.0,
+                    "state": "open",
+                    "user_id": self.agent.id,
+                    "date": fields.Date.to_date("2026-03-20"),
+                }
+            ],
+        )
+        self._pay(100, "2026-03-12", self.invoice)
+        self._assert_promise(promise, "open", 100.0, "promised")
+        self._pay(200, "2026-03-20", self.invoice)
+        self._assert_promise(promise, "kept", 300.0)
+        self.assertEqual(self.partner.collections_promise_kept_ratio, 1.0)
+
+    def test_cash_of_the_day_after_comes_too_late(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+        with freeze_time("2026-03-21"):
+            self._pay(100, "2026-03-20", self.invoice)
+            self._pay(150, "2026-03-21", self.invoice)
+            self._run_snapshot("2026-03-21")
+            self._assert_promise(promise, "partly", 100.0, "promise_broken")
+
+    def test_broken_by_the_daily_run_only_after_the_day(self):
+        # AG-05
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+        with freeze_time("2026-03-20"):
+            snapshot = self._run_snapshot("2026-03-20")
+            self.assertEqual(snapshot.promise_broken_count, 0)
+            self._assert_promise(promise, "open", 0.0, "promised")
+        with freeze_time("2026-03-21"):
+            self._run_snapshot("2026-03-21", update_collection_status=False)
+            self._assert_promise(promise, "open", 0.0, "promised")
+            snapshot = self._run_snapshot("2026-03-21")
+            self.assertEqual(snapshot.promise_broken_count, 1)
+            self._assert_promise(promise, "broken", 0.0, "promise_broken")
+            again = self._run_snapshot("2026-03-21")
+            self.assertEqual(again.promise_broken_count, 0)
+        self.assertEqual(self.partner.collections_promise_judged_count, 1)
+        self.assertEqual(self.partner.collections_promise_kept_ratio, 0.0)
+
+    def test_a_back_dated_run_breaks_nothing(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+        with freeze_time("2026-03-25"):
+            self._run_snapshot("2026-03-15")
+            self._assert_promise(promise, "open", 0.0, "promised")
+
+    def test_cash_on_the_wrong_invoice_counts_once_it_is_matched_right(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.other_item)
+        with freeze_time("2026-03-18"):
+            payment = self._pay(200, "2026-03-18", self.invoice)
+        with freeze_time("2026-03-25"):
+            self._run_snapshot("2026-03-25")
+            self._assert_promise(promise, "broken", 0.0, "promise_broken")
+            self._get_term_lines(payment).remove_move_reconcile()
+            self._match(payment, self.other_invoice)
+            self._assert_promise(promise, "kept", 200.0)
+
+    @freeze_time("2026-03-10")
+    def test_cash_on_another_invoice_of_the_same_promise_keeps_it(self):
+        promise = self._promise(self.item + self.other_item, amount=250.0)
+        self.assertEqual(promise.amount, 250.0)
+        self.assertEqual(promise.line_ids.mapped("amount"), [250.0])
+        both = self._promise(self.item + self.other_item, amount=400.0)
+        self.assertEqual(promise.state, "withdrawn")
+        self.assertEqual(both.line_ids.mapped("amount"), [300.0, 100.0])
+        self._pay(200, "2026-03-15", self.other_invoice)
+        self._pay(200, "2026-03-16", self.invoice)
+        self._assert_promise(both, "kept", 400.0)
+        self.assertFalse(self.item.reconciled)
+        self.assertEqual(self.item.collections_status, "not_disputed")
+
+    def test_payment_in_another_currency_counts_in_the_currency_of_the_item(self):
+        currency = self.setup_other_currency("EUR", rates=[("2026-01-01", 2.0)])
+        invoice = self._create_item(
+            self.partner, 100, "2026-01-31", currency_id=currency.id
+        )
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self._get_term_lines(invoice))
+            self.assertEqual(promise.currency_id, currency)
+            self._pay(25, "2026-03-15", invoice)
+            self._assert_promise(promise, "open", 50.0)
+            self._pay(25, "2026-03-16", invoice)
+            self._assert_promise(promise, "kept", 100.0)
+
+    @freeze_time("2026-03-10")
+    def test_one_promise_for_each_currency(self):
+        currency = self.setup_other_currency("EUR", rates=[("2026-01-01", 2.0)])
+        foreign = self._create_item(
+            self.partner, 100, "2026-01-31", currency_id=currency.id
+        )
+        promises = self._promise(self.item + self._get_term_lines(foreign))
+        self.assertEqual(
+            {promise.currency_id: promise.amount for promise in promises},
+            {currency: 100.0, self.company.currency_id: 300.0},
+        )
+        with self.assertRaisesRegex(UserError, "several currencies"):
+            self._promise(self.item + self._get_term_lines(foreign), amount=50.0)
+
+    def test_cash_that_was_there_before_does_not_count(self):
+        self._pay(100, "2026-03-01", self.invoice)
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item, amount=150.0)
+        with freeze_time("2026-03-21"):
+            self._run_snapshot("2026-03-21")
+            self._assert_promise(promise, "broken", 0.0, "promise_broken")
+
+    def test_payment_on_account_counts_when_it_is_matched(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+            payment = self._create_payment(self.partner, 300, "2026-03-12")
+        with freeze_time("2026-03-22"):
+            self._run_snapshot("2026-03-22")
+            self._assert_promise(promise, "broken", 0.0)
+            self._match(payment, self.invoice)
+            self._assert_promise(promise, "kept", 300.0)
+
+    def test_credit_notes_and_write_offs_are_no_cash(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+            other = self._promise(self.other_item)
+            credit = self._create_item(self.partner, -120, "2026-03-11")
+            self._match(credit, self.invoice)
+            self._assert_promise(promise, "open", 0.0, "promised")
+            self._pay(180, "2026-03-15", self.invoice)
+            # What the credit note closed need not be paid any more.
+            self._assert_promise(promise, "kept", 180.0)
+            self._write_off(self.other_item)
+            self._assert_promise(other, "void", 0.0)
+        self.assertEqual(self.partner.collections_promise_judged_count, 1)
+
+    def test_cash_discount_belongs_to_the_cash(self):
+        self.company.write(
+            {
+                "collections_settlement_journal_id": self.writeoff_journal.id,
+                "account_journal_early_pay_discount_loss_account_id": (
+                    self.writeoff_account.id
+                ),
+                "collections_partial_cash_discount": True,
+            }
+        )
+        term = self.env["account.payment.term"].create(
+            {
+                "name": "1 % 14 days",
+                "early_discount": True,
+                "discount_percentage": 1,
+                "discount_days": 14,
+                "early_pay_discount_computation": "excluded",
+                "line_ids": [(0, 0, {"value": "percent", "nb_days": 30})],
+            }
+        )
+        invoice = self._create_item(
+            self.partner,
+            1000,
+            "2026-03-01",
+            invoice_payment_term_id=term.id,
+            invoice_date_due=False,
+        )
+        with freeze_time("2026-03-05"):
+            promise = self._promise(self._get_term_lines(invoice), amount=300.0)
+            self._pay(297, "2026-03-06", invoice)
+        with freeze_time("2026-03-21"):
+            self._run_snapshot("2026-03-21")
+            self._assert_promise(promise, "kept", 300.0, "not_disputed")
+
+    def test_undone_match_takes_the_verdict_back(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+            payment = self._pay(300, "2026-03-12", self.invoice)
+            self._assert_promise(promise, "kept", 300.0)
+            self._get_term_lines(payment).remove_move_reconcile()
+            self._assert_promise(promise, "open", 0.0, "promised")
+            self._match(payment, self.invoice)
+        with freeze_time("2026-03-25"):
+            self._get_term_lines(payment).remove_move_reconcile()
+            self._assert_promise(promise, "broken", 0.0, "promise_broken")
+
+    def test_part_kept_and_taken_back_is_marked_again(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item, amount=100.0)
+            payment = self._pay(100, "2026-03-12", self.invoice)
+            self._assert_promise(promise, "kept", 100.0, "not_disputed")
+            self._get_term_lines(payment).remove_move_reconcile()
+        with freeze_time("2026-03-25"):
+            self._run_snapshot("2026-03-25")
+            self._assert_promise(promise, "broken", 0.0, "promise_broken")
+
+    def test_disputed_item_leaves_its_promise(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item + self.other_item)
+            self.assertEqual(promise.amount, 500.0)
+            self.item.with_user(self.agent).action_set_collections_status(
+                "disputed", reason="Wrong goods"
+            )
+            self.assertEqual((promise.amount, promise.state), (200.0, "open"))
+            self.other_item.action_set_collections_status("disputed", reason="Late")
+            self.assertEqual(promise.state, "withdrawn")
+        with freeze_time("2026-03-25"):
+            self._run_snapshot("2026-03-25")
+        self.assertEqual(promise.state, "withdrawn")
+        self.assertEqual(self.item.collections_status, "disputed")
+        self.assertEqual(self.partner.collections_promise_judged_count, 0)
+
+    def test_dispute_after_the_day_does_not_save_the_promise(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+        with freeze_time("2026-03-25"):
+            self.item.action_set_collections_status("disputed", reason="Late")
+        self.assertEqual(promise.state, "broken")
+        self.assertEqual(self.item.collections_status, "disputed")
+
+    def test_item_paid_meanwhile(self):
+        with freeze_time("2026-03-10"):
+            self._promise(self.item)
+            self._pay(300, "2026-03-12", self.invoice)
+            with self.assertRaisesRegex(UserError, "not open customer items any more"):
+                self._promise(self.item)
+
+    def test_refresh_of_one_customer_judges_his_promises_only(self):
+        neighbour = self._create_customer("Neighbour")
+        theirs = self._get_term_lines(self._create_item(neighbour, 50, "2026-01-31"))
+        with freeze_time("2026-03-10"):
+            promise, other = self._promise(self.item), self._promise(theirs)
+        with freeze_time("2026-03-25"):
+            self.partner.with_user(self.agent).action_refresh_collections_page()
+            self._assert_promise(promise, "broken", 0.0, "promise_broken")
+            self._assert_promise(other, "open", 0.0, "promised")
+
+    @freeze_time("2026-03-10")
+    def test_promise_of_a_contact_person_is_the_customers(self):
+        contact = self.env["res.partner"].create(
+            {"name": "Ann", "parent_id": self.partner.id}
+        )
+        invoice = self._create_item(contact, 40, "2026-01-31")
+        promise = self._promise(self._get_term_lines(invoice))
+        self.assertEqual(promise.partner_id, self.partner)
+
+    @freeze_time("2026-03-10")
+    def test_credits_are_not_promised(self):
+        credit = self._get_term_lines(
+            self._create_item(self.partner, -50, "2026-02-01")
+        )
+        promise = self._promise(self.item + credit)
+        self.assertEqual(promise.amount, 300.0)
+        self.assertEqual(credit.collections_status, "not_disputed")
+        with self.assertRaisesRegex(UserError, "owes nothing"):
+            self._promise(credit)
+
+    @freeze_time("2026-03-10")
+    def test_matching_without_promises_judges_nothing(self):
+        self._promise(self.item)
+        Promise = self.env.registry["collections.promise"]
+        with patch.object(Promise, "_judge") as judge:
+            self._pay(200, "2026-03-12", self.other_invoice)
+            judge.assert_not_called()
+            self._pay(300, "2026-03-12", self.invoice)
+            judge.assert_called_once()
+
+    @freeze_time("2026-03-10")
+    def test_bookkeeper_without_the_role_keeps_and_breaks_promises(self):
+        promise = self._promise(self.item)
+        payment = self._create_payment(self.partner, 300, "2026-03-12")
+        bookkeeper = self._create_user("books", "account.group_account_user")
+        lines = self._get_term_lines(payment, self.invoice).with_user(bookkeeper)
+        lines.reconcile()
+        self._assert_promise(promise, "kept", 300.0)
+        lines.remove_move_reconcile()
+        self._assert_promise(promise, "open", 0.0, "promised")
+
+    def test_nobody_writes_promises_or_history(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+        history = self.item.collections_history_ids
+        self.assertEqual(len(history), 1)
+        for user in (
+            self.agent,
+            self._create_user("books", "account.group_account_user"),
+        ):
+            for record in (promise, promise.line_ids, history):
+                with self.assertRaises(AccessError):
+                    record.with_user(user).write({"currency_id": 1})
+                with self.assertRaises(AccessError):
+                    record.with_user(user).unlink()
+
+    def test_another_company_sees_nothing(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+        other = self.setup_other_company()["company"]
+        user = self._create_user("elsewhere", AGENT, companies=other)
+        for model in ("collections.promise", "collections.status.history"):
+            self.assertFalse(self.env[model].with_user(user).search([]))
+        with self.assertRaises(AccessError):
+            promise.with_user(user).read(["amount"])
+
+    def test_judging_takes_the_same_queries_for_many(self):
+        def judge(count):
+            customers = [
+                self._create_customer(f"Customer {number}") for number in range(count)
+            ]
+            for customer in customers:
+                invoice = self._create_item(customer, 10, "2026-01-31")
+                with freeze_time("2026-03-10"):
+                    self._promise(self._get_term_lines(invoice))
+            promises = self.env["collections.promise"].search(
+                [("partner_id", "in", [customer.id for customer in customers])]
+            )
+            with freeze_time("2026-03-25"):
+                self.env.flush_all()
+                self.env.invalidate_all()
+                before = self.env.cr.sql_log_count
+                promises._judge()
+                self.env.flush_all()
+                queries = self.env.cr.sql_log_count - before
+            self.assertEqual(set(promises.mapped("state")), {"broken"})
+            return queries
+
+        judge(1)
+        self.assertLessEqual(judge(12), judge(3) + 2)
+
+
+@tagged("post_install", "-at_install")
+class TestCollectionsStatusHistory(PromiseCommon):
+    @freeze_time("2026-03-10 12:00:00")
+    def test_history_keeps_what_was_said(self):
+        items = (self.item + self.other_item).with_user(self.agent)
+        items.action_set_collections_status(
+            "disputed", reason="Wrong goods", dispute_amount=350.0, comment="By phone"
+        )
+        self.assertRecordValues(
+            self.item + self.other_item,
+            [
+                {
+                    "collections_dispute_amount": 300.0,
+                    "collections_status_date": fields.Date.to_date("2026-03-10"),
+                },
+                {
+                    "collections_dispute_amount": 50.0,
+                    "collections_status_date": fields.Date.to_date("2026-03-10"),
+                },
+            ],
+        )
+        self._promise(self.item)
+        self.assertRecordValues(
+            self.item.collections_history_ids.sorted("id"),
+            [
+                {
+                    "status_before": "not_disputed",
+                    "status": "disputed",
+                    "reason": "Wrong goods",
+                    "dispute_amount": 300.0,
+                    "comment": "By phone",
+                    "source": "user",
+                    "user_id": self.agent.id,
+                    "amount_open": 300.0,
+                },
+                {
+                    "status_before": "disputed",
+                    "status": "promised",
+                    "reason": False,
+                    "dispute_amount": 0.0,
+                    "comment": False,
+                    "source": "user",
+                    "user_id": self.agent.id,
+                    "amount_open": 300.0,
+                },
+            ],
+        )
+
+    def test_disputed_part_is_what_counts_as_disputed(self):
+        self.item.action_set_collections_status(
+            "disputed", reason="Price", dispute_amount=30.0
+        )
+        row = self._get_row(self._run_snapshot("2026-03-10"), self.partner)
+        self.assertEqual((row.amount_disputed, row.disputed_count), (30.0, 1))
+        self.item.action_set_collections_status("disputed", reason="All of it")
+        row = self._get_row(self._run_snapshot("2026-03-10"), self.partner)
+        self.assertEqual(row.amount_disputed, 300.0)
+
+    def test_run_and_matching_stand_in_the_history(self):
+        with freeze_time("2026-03-10"):
+            self._promise(self.item, amount=100.0)
+            self._promise(self.other_item)
+            self._pay(100, "2026-03-12", self.invoice)
+        with freeze_time("2026-03-25"):
+            self._run_snapshot("2026-03-25")
+        self.assertEqual(
+            self.item.collections_history_ids.sorted("id").mapped("source"),
+            ["user", "matching"],
+        )
+        self.assertEqual(
+            self.other_item.collections_history_ids.sorted("id").mapped("source"),
+            ["user", "run"],
+        )
+
+    def test_history_notes_who_writes_past_the_action(self):
+        self.item.write({"collections_status": "resolved"})
+        self.assertEqual(self.item.collections_history_ids.status, "resolved")
+        self.item.with_context(collections_status_history=True).write(
+            {"collections_status": "disputed"}
+        )
+        self.assertEqual(len(self.item.collections_history_ids), 2)
+
+
+@tagged("post_install", "-at_install")
+class TestCollectionsStatusWizard(PromiseCommon):
+    def _open_wizard(self, items):
+        action = items.with_user(self.agent).action_open_status_wizard()
+        self.assertEqual(action["target"], "new")
+        return (
+            self.env[action["res_model"]].with_user(self.agent).browse(action["res_id"])
+        )
+
+    @freeze_time("2026-03-10")
+    def test_promise_with_reminder(self):
+        wizard = self._open_wizard(self.item + self.other_item)
+        with Form(wizard) as form:
+            form.status = "promised"
+            form.promise_date = "2026-03-20"
+            form.amount = 400
+            form.comment = "Ms Lee, phone"
+        self.assertEqual((wizard.item_count, wizard.amount_open), (2, 500.0))
+        wizard.action_apply()
+        promise = self.env["collections.promise"].search([])
+        self.assertEqual((promise.amount, promise.comment), (400.0, "Ms Lee, phone"))
+        activity = self.env["mail.activity"].search(
+            [("collections_partner_id", "=", self.partner.id)]
+        )
+        self.assertRecordValues(
+            activity,
+            [
+                {
+                    "date_deadline": fields.Date.to_date("2026-03-21"),
+                    "user_id": self.agent.id,
+                    "res_model": "res.partner",
+                }
+            ],
+        )
+
+    @freeze_time("2026-03-10")
+    def test_dispute_in_bulk_without_reminder(self):
+        wizard = self._open_wizard(self.item + self.other_item)
+        with Form(wizard) as form:
+            form.status = "disputed"
+            form.reason = "Scratched"
+            form.plan_activity = False
+        wizard.action_apply()
+        self.assertEqual(
+            (self.item + self.other_item).mapped("collections_dispute_reason"),
+            ["Scratched"] * 2,
+        )
+        self.assertFalse(
+            self.env["mail.activity"].search(
+                [("collections_partner_id", "=", self.partner.id)]
+            )
+        )
+
+    @freeze_time("2026-03-10")
+    def test_what_is_missing_is_said(self):
+        wizard = self._open_wizard(self.item)
+        for vals, message in [
+            ({"status": "disputed"}, "What does the customer dispute"),
+            ({"status": "promised"}, "For which day"),
+            ({"status": "promised", "promise_date": "2026-03-09"}, "a day to come"),
+            (
+                {"status": "promised", "promise_date": "2026-03-20", "amount": 301.0},
+                "only .*300.00 is open",
+            ),
+        ]:
+            wizard.write(vals)
+            with self.assertRaisesRegex(UserError, message):
+                wizard.action_apply()
+        self._pay(300, "2026-03-10", self.invoice)
+        wizard.write({"status": "resolved"})
+        with self.assertRaisesRegex(UserError, "not open customer items any more"):
+            wizard.action_apply()
+
+    def test_others_do_not_get_the_wizard(self):
+        user = self._create_user("books", "account.group_account_user")
+        with self.assertRaises(AccessError):
+            self.item.with_user(user).action_open_status_wizard()
