@@ -22,13 +22,11 @@ SCREENS = {
         "wait": ".o_graph_canvas_container canvas",
     },
     "settlement": {
-        "url": "/odoo/collections-open-items",
+        "url": "/odoo/aged-balances",
         "click": [
-            ".o_data_row:has-text('Copper Kettle'):has-text('1,000.00') "
-            ".o_list_record_selector input",
-            ".o_data_row:has-text('Copper Kettle'):has-text('-297.00') "
-            ".o_list_record_selector input",
-            ".o_control_panel button[name='action_open_settlement']",
+            ".o_data_row:has-text('Copper Kettle') [name='days_overdue']",
+            ".o_form_statusbar button[name='action_open_settlement']",
+            ".modal button[name='action_mark_all']",
         ],
         "wait": ".modal [name='difference']",
     },
@@ -104,7 +102,7 @@ SCREENS = {
     "reimburse": {
         "url": "/odoo/collections-reimbursements",
         "click": [
-            "[data-menu-xmlid='credit_collections.collections_menu_reimbursement']",
+            "[data-menu-xmlid='credit_collections.collections_menu_operations']",
             "[data-menu-xmlid='credit_collections.collections_menu_reimburse']",
         ],
         "wait": ".modal .o_data_row",

@@ -145,6 +145,10 @@ registry.category("web_tour.tours").add("collections_writeoff_tour", {
             trigger: ".o_form_view [name='ref'] input:value(Came back and paid)",
         },
         {
+            trigger: "[data-menu-xmlid='credit_collections.collections_menu_operations']",
+            run: "click",
+        },
+        {
             trigger: "[data-menu-xmlid='credit_collections.collections_menu_writeoffs']",
             run: "click",
         },
@@ -345,7 +349,7 @@ registry.category("web_tour.tours").add("collections_payment_return_list_tour", 
 registry.category("web_tour.tours").add("collections_reimbursement_tour", {
     steps: () => [
         {
-            trigger: "[data-menu-xmlid='credit_collections.collections_menu_reimbursement']",
+            trigger: "[data-menu-xmlid='credit_collections.collections_menu_operations']",
             run: "click",
         },
         {
@@ -396,7 +400,7 @@ registry.category("web_tour.tours").add("collections_reimbursement_tour", {
         { trigger: ".modal footer .btn-primary", run: "click" },
         { trigger: ".o_arrow_button_current:contains('Cancelled')" },
         {
-            trigger: "[data-menu-xmlid='credit_collections.collections_menu_reimbursement']",
+            trigger: "[data-menu-xmlid='credit_collections.collections_menu_operations']",
             run: "click",
         },
         {
