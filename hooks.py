@@ -26,10 +26,11 @@ def uninstall_hook(env):
     env.cr.execute("DELETE FROM mail_activity WHERE res_model = 'collections.case'")
     # Cases keep their categories.
     env.cr.execute("DELETE FROM collections_case")
-    # What invoices use cannot be deleted with the demo data that brought it.
+    # What invoices use cannot be deleted with the demo data that brought it, and
+    # reasons in use go with their table.
     env["ir.model.data"].search(
         [
             ("module", "=", "credit_collections"),
-            ("model", "in", DEMO_MODELS_IN_BOOKS),
+            ("model", "in", [*DEMO_MODELS_IN_BOOKS, "collections.writeoff.reason"]),
         ]
     ).unlink()

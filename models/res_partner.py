@@ -87,8 +87,11 @@ class ResPartner(models.Model):
         compute="_compute_collections_reimbursement_count",
         groups=AGENT,
     )
+    # Not copied, as none of the fields that not everybody may read: core's users copy
+    # contacts too.
     collections_contact_id = fields.Many2one(
         comodel_name="res.partner",
+        copy=False,
         domain="[('commercial_partner_id', '=', commercial_partner_id)]",
         index="btree_not_null",  # a contact that is deleted is looked up
         groups=AGENT,
@@ -99,6 +102,7 @@ class ResPartner(models.Model):
     collections_statement_contact_id = fields.Many2one(
         comodel_name="res.partner",
         string="Statement Contact",
+        copy=False,
         domain="[('commercial_partner_id', '=', commercial_partner_id)]",
         index="btree_not_null",  # a contact that is deleted is looked up
         groups=AGENT,
@@ -107,6 +111,7 @@ class ResPartner(models.Model):
     )
     collections_salesperson_id = fields.Many2one(
         comodel_name="res.users",
+        copy=False,
         domain="[('share', '=', False)]",
         groups=AGENT,
         help="Gets the internal e-mails about the customer. Left empty, they go to the "

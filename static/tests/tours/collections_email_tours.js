@@ -28,14 +28,15 @@ registry.category("web_tour.tours").add("collections_email_tour", {
             trigger: ".o_data_row:contains('Deco Addict') [name='days_overdue']",
             run: "click",
         },
+        { trigger: ".nav-link[name='messages']", run: "click" },
         {
             content: "The customer's chatter has a copy",
             trigger: ".o-mail-Message:contains('open items of Deco Addict')",
         },
         { trigger: ".o-mail-Message .o-mail-AttachmentList:contains('Open items')" },
-        { trigger: ".nav-link[name='collections_addresses']", run: "click" },
-        { trigger: "[name='collections_recipient_email']:contains('ap@deco.example')" },
-        { trigger: "[name='collections_recipient_rule']:contains('own e-mail')" },
+        { trigger: ".nav-link[name='contacts']", run: "click" },
+        { trigger: ".o_data_row [name='collections_recipient_email']:contains('ap@deco.example')" },
+        { trigger: ".o_data_row [name='collections_recipient_rule']:contains('own e-mail')" },
     ],
 });
 
