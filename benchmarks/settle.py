@@ -47,7 +47,7 @@ class SettleBench:
 
     def __init__(self, registry, options, report):
         self.registry = registry
-        self.repeats = max(options.repeat, REPEATS)
+        self.repeats = min(options.repeat, REPEATS)
         self.report = report
         self.user_id = SUPERUSER_ID
 
