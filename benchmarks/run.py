@@ -14,7 +14,7 @@ import databases
 
 BENCHES = {
     "aging": "aging snapshot against plain SQL and the OCA aged partner balance",
-    "settle": "1,000 payments matched, with cash discounts off and on, against core",
+    "settle": "200 payments matched, with cash discounts off and on, against core",
     "reimburse": "1,000 customers reimbursed against core booking the same",
     "writeoff": "1,000 write-offs against core booking the same, and payments of 0.00",
 }

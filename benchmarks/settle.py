@@ -22,7 +22,7 @@ from odoo.addons.account.models.account_move_line import (
 OFF_LIMIT = AtMost(1.05)
 ON_LIMIT = AtMost(2)
 
-PAIRS = 1000
+PAIRS = 200
 REPEATS = 5
 JOURNAL_CODE = "BSETL"
 ACCOUNT_CODE = "690991"
