@@ -6,9 +6,8 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .collections_posting import RETURN_TOKEN, WRITEOFF_TOKEN
+from .collections_posting import AGENT, RETURN_TOKEN, WRITEOFF_TOKEN
 from .collections_reimbursement_posting import REIMBURSEMENT_TOKEN
-from .res_partner import AGENT
 
 WRITEOFF_FIELDS = frozenset(
     {

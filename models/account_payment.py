@@ -3,8 +3,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import format_date
 
-from .collections_posting import MANAGER, RETURN_TOKEN
-from .res_partner import AGENT
+from .collections_posting import AGENT, MANAGER, RETURN_TOKEN
 
 
 class AccountPayment(models.Model):

@@ -3,8 +3,8 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from .collections_aging_balance import PERIOD_COLUMNS
+from .collections_posting import AGENT
 
-AGENT = "credit_collections.group_collections_agent"
 PREFIX = "collections_"
 
 

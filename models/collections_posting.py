@@ -4,6 +4,7 @@ from odoo.tools import clean_context, format_date
 
 from ..exceptions import MissingParameterError
 
+AGENT = "credit_collections.group_collections_agent"
 MANAGER = "credit_collections.group_collections_manager"
 # What accounting keeps for itself: an amount booked there would not leave the books of
 # the customer, or would have to be explained by the bank.

@@ -2,7 +2,8 @@ from odoo import api, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL, config
 
-AGENT = "credit_collections.group_collections_agent"
+from .collections_posting import AGENT
+
 RECIPIENT_KINDS = [
     ("collections", "Transactions to the customer"),
     ("statement", "Statement to the customer"),

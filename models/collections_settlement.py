@@ -254,10 +254,9 @@ class CollectionsSettlement(models.AbstractModel):
                 continue
             whole = self._convert(credit, money_left, credit.currency, item.currency_id)
             money = min(whole, left.limits.get(item, whole))
-            discount, shortage, account = self._get_deduction(item, credit, money, left)
-            if shortage and not is_last:
-                discount = self._get_discount(item, credit, money, left)[0]
-                shortage, account = 0.0, None
+            discount, shortage, account = self._get_deduction(
+                item, credit, money, left, is_last
+            )
             amount = min(money, item.currency_id.round(residual - discount - shortage))
             if amount <= 0:
                 continue
@@ -281,13 +280,14 @@ class CollectionsSettlement(models.AbstractModel):
         return self._handle_excess(allocations, credit, money_left, left)
 
     @api.model
-    def _get_deduction(self, item, credit, money, left):
+    def _get_deduction(self, item, credit, money, left, is_last):
         """Return the discount of one item, the booked shortage and its account.
 
         :param item: the `account.move.line`
         :param Credit credit: what it is paid with
         :param float money: what is there for this item, in its currency
         :param OpenItems left: what is open
+        :param bool is_last: whether no other credit follows, that may bring the rest
         :rtype: tuple[float, float, record]
         """
         residual = left.residuals[item]
@@ -298,7 +298,8 @@ class CollectionsSettlement(models.AbstractModel):
             return min(left.by_hand.pop(item.id), residual), 0.0, None
         discount, available = self._get_discount(item, credit, money, left)
         shortage = item.currency_id.round(residual - available - money)
-        if shortage > 0 and item not in left.limits and self._has_tolerance(item):
+        may_be_short = is_last and item not in left.limits
+        if shortage > 0 and may_be_short and self._has_tolerance(item):
             account = self._get_difference_account(
                 item.company_id, self._to_company(credit, shortage, item.currency_id)
             )
@@ -415,6 +416,21 @@ class CollectionsSettlement(models.AbstractModel):
         return self._convert(credit, amount, currency, credit.company.currency_id)
 
     # === ENTRIES === #
+
+    @api.model
+    def _find_later_date(self, company, date, has_tax):
+        """Return on which day a discount is booked when that of its payment is locked.
+
+        :param company: the `res.company` that books
+        :param date: the day of the payment
+        :param bool has_tax: whether the discount takes tax back
+        :return: a date, or None when the day of the payment is free
+        """
+        journal = company.collections_settlement_journal_id
+        if not journal:
+            return None
+        free = self._get_first_free_date(company, journal, date, has_tax)
+        return free if free != date else None
 
     @api.model
     def _book(self, allocations):

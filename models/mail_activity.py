@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 from odoo.tools.sql import column_exists, create_column
 
-AGENT = "credit_collections.group_collections_agent"
+from .collections_posting import AGENT
 
 
 class MailActivity(models.Model):

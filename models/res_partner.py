@@ -6,8 +6,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..exceptions import MissingParameterError
-from .collections_posting import LEDGER_ACCOUNT_DOMAIN, MANAGER
-from .collections_recipient import AGENT
+from .collections_posting import AGENT, LEDGER_ACCOUNT_DOMAIN, MANAGER
 
 
 class ResPartner(models.Model):

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import format_date, format_datetime
 
-AGENT = "credit_collections.group_collections_agent"
+from .collections_posting import AGENT
 
 
 class ResPartner(models.Model):

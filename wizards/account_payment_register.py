@@ -303,18 +303,16 @@ class AccountPaymentRegister(models.TransientModel):
 
         :rtype: str | bool
         """
-        company = self.company_id
-        journal = company.collections_settlement_journal_id
-        has_tax = bool(self.line_ids.move_id.line_ids.tax_ids)
-        settlement = self.env["collections.settlement"]
-        where = (company, journal, self.payment_date, has_tax)
-        if not journal or not settlement._find_lock_problem(*where):
-            return False
-        return self.env._(
+        free = self.env["collections.settlement"]._find_later_date(
+            self.company_id,
+            self.payment_date,
+            bool(self.line_ids.move_id.line_ids.tax_ids),
+        )
+        return free and self.env._(
             "The date of the payment is locked in %(journal)s. The cash discount is "
             "booked on %(date)s.",
-            journal=journal.display_name,
-            date=fields.Date.to_string(settlement._get_first_free_date(*where)),
+            journal=self.company_id.collections_settlement_journal_id.display_name,
+            date=fields.Date.to_string(free),
         )
 
     def _keep_choices(self, lines, choices):

@@ -222,21 +222,17 @@ class CollectionsSettlementWizard(models.TransientModel):
         Settlement = self.env["collections.settlement"]
         for wizard in self:
             wizard.lock_message = False
-            company = wizard.company_id
-            journal = company.collections_settlement_journal_id
             marked = wizard.line_ids.filtered("marked")
             items = marked.filtered("cash_discount_to_take").move_line_id
             payments = marked.move_line_id._origin.filtered(Settlement._is_payment)
             has_tax = bool(items.move_id.line_ids.tax_ids)
-            for date in payments.mapped("date") if items and journal else []:
-                where = (company, journal, date, has_tax)
-                if Settlement._find_lock_problem(*where):
+            for date in payments.mapped("date") if items else []:
+                free = Settlement._find_later_date(wizard.company_id, date, has_tax)
+                if free:
                     wizard.lock_message = self.env._(
                         "%(date)s is locked. The discounts are booked on %(free)s.",
                         date=fields.Date.to_string(date),
-                        free=fields.Date.to_string(
-                            Settlement._get_first_free_date(*where)
-                        ),
+                        free=fields.Date.to_string(free),
                     )
 
     # === ONCHANGE METHODS === #

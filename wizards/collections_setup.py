@@ -3,8 +3,7 @@ from typing import NamedTuple
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 
-from ..models.collections_posting import MANAGER
-from ..models.collections_recipient import AGENT
+from ..models.collections_posting import AGENT, MANAGER
 
 
 class SetupStep(NamedTuple):

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_date
 
-from ..models.collections_recipient import AGENT
+from ..models.collections_posting import AGENT
 
 
 class MailComposeMessage(models.TransientModel):
