@@ -9,7 +9,7 @@ database.
 
 from contextlib import closing, contextmanager, nullcontext
 
-from common import AtLeast, AtMost, explained, measured, median, size_name
+from common import AtLeast, AtMost, Wrong, explained, measured, median, size_name
 from psycopg2.errors import QueryCanceled
 
 from odoo import SUPERUSER_ID, api, fields
@@ -49,10 +49,6 @@ COMPARED = [
     "oldest_due_date",
     "open_item_count",
 ]
-
-
-class Wrong(Exception):
-    """Two sides that must agree do not: the figures would mean nothing."""
 
 
 def run(databases, options, report):

@@ -13,6 +13,10 @@ import psutil
 MEGABYTE = 1024 * 1024
 
 
+class Wrong(Exception):
+    """Two sides that must agree do not: the figures would mean nothing."""
+
+
 @dataclasses.dataclass
 class Cost:
     """What one run of a piece of work took."""

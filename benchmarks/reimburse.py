@@ -7,10 +7,9 @@ a record of it. Core reads some things one by one unless somebody has read them 
 the floor has them read in one go.
 """
 
-from contextlib import closing, contextmanager
-
 import open_credits
-from common import AtMost, measured, median, size_name
+from common import AtMost, Wrong, measured, median, size_name
+from ledger import LedgerBench, get_values
 
 from odoo import SUPERUSER_ID, Command, api
 
@@ -22,7 +21,6 @@ CUSTOMERS = 1000
 FEWER_CUSTOMERS = 250
 # Making vendors is work of its own, which the floor does not have.
 NEW_VENDORS = 500
-REPEATS = 3
 
 ACCOUNT_CODE = "219990"
 JOURNAL_CODE = "BSETL"
@@ -63,25 +61,10 @@ TRANSFER_LINE_FIELDS = (
 )
 
 
-class Wrong(Exception):
-    """Two sides that must agree do not: the figures would mean nothing."""
-
-
-def run(databases, options, report):
-    """Run the benchmark on the smallest books: what else is in there hardly counts."""
-    size = min(options.sizes)
-    with databases.books(size, options.keep, open_credits) as registry:
-        ReimburseBench(registry, options, report).run()
-
-
-class ReimburseBench:
+class ReimburseBench(LedgerBench):
     """Measures reimbursements on one set of books."""
 
-    def __init__(self, registry, options, report):
-        self.registry = registry
-        self.repeats = min(options.repeat, REPEATS)
-        self.report = report
-        self.user_id = SUPERUSER_ID
+    books = open_credits
 
     def run(self):
         """Print a line per measure."""
@@ -202,9 +185,9 @@ class ReimburseBench:
             reimbursements = self._get_booked(env)
             self.bills = [
                 {
-                    **_get_values(bill, BILL_FIELDS),
+                    **get_values(bill, BILL_FIELDS),
                     "invoice_line_ids": [
-                        Command.create(_get_values(line, BILL_LINE_FIELDS))
+                        Command.create(get_values(line, BILL_LINE_FIELDS))
                         for line in bill.invoice_line_ids
                     ],
                 }
@@ -212,9 +195,9 @@ class ReimburseBench:
             ]
             self.transfers = [
                 {
-                    **_get_values(transfer, TRANSFER_FIELDS),
+                    **get_values(transfer, TRANSFER_FIELDS),
                     "line_ids": [
-                        Command.create(_get_values(line, TRANSFER_LINE_FIELDS))
+                        Command.create(get_values(line, TRANSFER_LINE_FIELDS))
                         for line in transfer.line_ids.sorted("id")
                     ],
                 }
@@ -307,12 +290,6 @@ class ReimburseBench:
 
     # === SET-UP === #
 
-    @contextmanager
-    def _rolled_back(self):
-        """Provide the environment of a transaction that leaves nothing behind."""
-        with closing(self.registry.cursor()) as cr:
-            yield api.Environment(cr, self.user_id, {})
-
     def _prepare_parameters(self):
         """Set what the company needs to reimburse; once for books that are kept."""
         with self.registry.cursor() as cr:
@@ -343,6 +320,4 @@ class ReimburseBench:
             )
 
 
-def _get_values(record, names):
-    """Return the values of a record in the form that `create` takes them."""
-    return record._convert_to_write({name: record[name] for name in names})
+run = ReimburseBench.run_on_books

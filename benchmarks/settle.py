@@ -7,11 +7,12 @@ last one books an entry per payment besides, so it is shown against core matchin
 and against core creating, posting and matching the same entries too.
 """
 
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from unittest.mock import patch
 
 import open_invoices
-from common import AtMost, measured, median, size_name
+from common import AtMost, Wrong, measured, median, size_name
+from ledger import LedgerBench
 
 from odoo import SUPERUSER_ID, api, fields
 
@@ -23,7 +24,6 @@ OFF_LIMIT = AtMost(1.05)
 ON_LIMIT = AtMost(2)
 
 PAIRS = 200
-REPEATS = 5
 JOURNAL_CODE = "BSETL"
 ACCOUNT_CODE = "690991"
 MEMO = "Benchmark payment"
@@ -31,25 +31,11 @@ MEMO = "Benchmark payment"
 METHODS = ("_reconcile_plan", "_prepare_reconciliation_single_partial")
 
 
-class Wrong(Exception):
-    """Two sides that must agree do not: the figures would mean nothing."""
-
-
-def run(databases, options, report):
-    """Run the benchmark on the smallest books: what else is in there hardly counts."""
-    size = min(options.sizes)
-    with databases.books(size, options.keep, open_invoices) as registry:
-        SettleBench(registry, options, report).run()
-
-
-class SettleBench:
+class SettleBench(LedgerBench):
     """Measures matching on one set of books."""
 
-    def __init__(self, registry, options, report):
-        self.registry = registry
-        self.repeats = min(options.repeat, REPEATS)
-        self.report = report
-        self.user_id = SUPERUSER_ID
+    books = open_invoices
+    max_repeats = 5
 
     def run(self):
         """Print a line per measure."""
@@ -197,12 +183,6 @@ class SettleBench:
 
     # === SET-UP === #
 
-    @contextmanager
-    def _rolled_back(self):
-        """Provide the environment of a transaction that leaves nothing behind."""
-        with closing(self.registry.cursor()) as cr:
-            yield api.Environment(cr, self.user_id, {})
-
     def _prepare(self):
         """Give the invoices a discount, and post half of the money; once."""
         with self.registry.cursor() as cr:
@@ -258,3 +238,6 @@ class SettleBench:
                 for item in items
             ]
         ).action_post()
+
+
+run = SettleBench.run_on_books

@@ -9,10 +9,9 @@ invoice after the other, with the difference booked on an account. It leaves the
 the loss, so it does less.
 """
 
-from contextlib import closing, contextmanager
-
 import open_invoices
-from common import AtLeast, AtMost, measured, median, size_name
+from common import AtLeast, AtMost, Wrong, measured, median, size_name
+from ledger import LedgerBench, get_values
 
 from odoo import SUPERUSER_ID, Command, api
 
@@ -26,7 +25,6 @@ FEWER_ITEMS = 250
 MANY_ITEMS = open_invoices.INVOICES
 # Registering payments takes the same time for each: a part of them is enough.
 PEER_ITEMS = 100
-REPEATS = 3
 
 JOURNAL_CODE = "BWOFF"
 ACCOUNT_CODE = "690990"
@@ -49,25 +47,10 @@ LINE_FIELDS = (
 MOVE_FIELDS = ("move_type", "journal_id", "company_id", "partner_id", "date", "ref")
 
 
-class Wrong(Exception):
-    """Two sides that must agree do not: the figures would mean nothing."""
-
-
-def run(databases, options, report):
-    """Run the benchmark on the smallest books: what else is in there hardly counts."""
-    size = min(options.sizes)
-    with databases.books(size, options.keep, open_invoices) as registry:
-        WriteoffBench(registry, options, report).run()
-
-
-class WriteoffBench:
+class WriteoffBench(LedgerBench):
     """Measures write-offs on one set of books."""
 
-    def __init__(self, registry, options, report):
-        self.registry = registry
-        self.repeats = min(options.repeat, REPEATS)
-        self.report = report
-        self.user_id = SUPERUSER_ID
+    books = open_invoices
 
     def run(self):
         """Print a line per measure."""
@@ -194,9 +177,9 @@ class WriteoffBench:
                 ]
                 self.entries.append(
                     {
-                        **_get_values(move, MOVE_FIELDS),
+                        **get_values(move, MOVE_FIELDS),
                         "line_ids": [
-                            Command.create(_get_values(line, LINE_FIELDS))
+                            Command.create(get_values(line, LINE_FIELDS))
                             for line in lines
                         ],
                     }
@@ -336,12 +319,6 @@ class WriteoffBench:
 
     # === SET-UP === #
 
-    @contextmanager
-    def _rolled_back(self):
-        """Provide the environment of a transaction that leaves nothing behind."""
-        with closing(self.registry.cursor()) as cr:
-            yield api.Environment(cr, self.user_id, {})
-
     def _prepare_parameters(self):
         """Set what the company needs to write off; once for books that are kept."""
         with self.registry.cursor() as cr:
@@ -375,6 +352,4 @@ class WriteoffBench:
             )
 
 
-def _get_values(record, names):
-    """Return the values of a record in the form that `create` takes them."""
-    return record._convert_to_write({name: record[name] for name in names})
+run = WriteoffBench.run_on_books
