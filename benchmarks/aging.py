@@ -55,7 +55,7 @@ def run(databases, options, report):
     """Run the benchmark for all sizes."""
     results = {}
     for size in options.sizes:
-        with databases.books(size, options.keep) as registry:
+        with databases.books(size) as registry:
             try:
                 results[size] = AgingBench(registry, size, options, report).run()
             except QueryCanceled:

@@ -145,9 +145,16 @@ class Report:
 
     def __init__(self):
         self.short = []
+        self.name = self.title = ""
+        self.rows = []  # of the benchmark that runs
 
     def heading(self):
         self._print(self.HEADINGS)
+
+    def begin(self, name, title):
+        """Begin with another benchmark."""
+        self.name, self.title = name, title
+        self.rows = []
 
     def measure(self, name, ours, theirs, limit=None, unit="s"):
         """Judge one figure of ours against one of theirs.
@@ -162,21 +169,23 @@ class Report:
             verdict = "ok" if limit.is_met(value) else "short"
         if verdict == "short":
             self.short.append(name)
-        self._print(
-            (
-                name,
-                self._format(ours, unit),
-                "-" if theirs is None else self._format(theirs, unit),
-                ratio,
-                "-" if limit is None else str(limit),
-                verdict,
-            )
+        self._keep(
+            name,
+            self._format(ours, unit),
+            "-" if theirs is None else self._format(theirs, unit),
+            ratio,
+            "-" if limit is None else str(limit),
+            verdict,
         )
 
     def give_up(self, what):
         """Print that something could not be measured at all; counts as short."""
         self.short.append(what)
-        print(f"{what}: given up, short", flush=True)
+        self._keep(what, "given up", "-", "-", "-", "short")
+
+    def _keep(self, *cells):
+        self.rows.append(cells)
+        self._print(cells)
 
     @staticmethod
     def _format(value, unit):

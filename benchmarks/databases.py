@@ -102,37 +102,53 @@ class Databases:
     def __init__(self, with_peer):
         self._arguments = load_odoo(with_peer)
         self._modules = [ADDON, *(PEERS if with_peer else [])]
+        self._used = []
 
     @contextmanager
-    def books(self, size, keep, contents=generate):
+    def books(self, size, contents=generate):
         """Provide the registry of the database with books of this size.
 
         :param contents: the module that writes the books
         """
-        name = "_".join(filter(None, (PREFIX, contents.NAME, str(size))))
+        name = self._prepare_books(size, contents)
         try:
-            self._prepare_books(name, size, contents)
             yield Registry(name)
         finally:
-            sql_db.close_db(name)
-            Registry.delete(name)
-            if not keep:
-                self._drop(name)
+            self._close(name)
 
-    def _prepare_books(self, name, size, contents):
+    def drop(self):
+        """Drop the books that were used. The base stays."""
+        for name in self._used:
+            self._drop(name)
+
+    def _prepare_books(self, size, contents):
+        """Return the name of a database with these books in their present form."""
+        name = "_".join(filter(None, (PREFIX, contents.NAME, str(size))))
+        if name not in self._used:
+            self._used.append(name)
         if self._exists(name):
             if self._get_parameter(name, BOOKS_KEY) == contents.VERSION:
                 self._bring_up_to_date(name)
-                return
+                return name
             self._drop(name)
-        self._create(name, template=self._prepare_base())
-        say(f"writing books of {size:,} receivable items")
+        plain = contents is generate
+        template = (
+            self._prepare_base() if plain else self._prepare_books(size, generate)
+        )
+        self._create(name, template)
+        say(
+            f"writing books of {size:,} receivable items" if plain else "adding to them"
+        )
         with Registry(name).cursor() as cr:
             env = api.Environment(cr, SUPERUSER_ID, {})
-            facts = contents.Books(env, size).write()
+            say(contents.Books(env, size).write())
             env["ir.config_parameter"].set_param(BOOKS_KEY, contents.VERSION)
-        say(facts)
         self._vacuum(name)
+        return name
+
+    def _close(self, name):
+        sql_db.close_db(name)
+        Registry.delete(name)
 
     def _prepare_base(self):
         name = f"{PREFIX}_base"
@@ -144,8 +160,7 @@ class Databases:
             env = api.Environment(cr, SUPERUSER_ID, {})
             if not env.company.chart_template:
                 env["account.chart.template"].try_loading("generic_coa", env.company)
-        sql_db.close_db(name)
-        Registry.delete(name)
+        self._close(name)
         return name
 
     def _bring_up_to_date(self, name):

@@ -65,15 +65,17 @@ class ReimburseBench(LedgerBench):
     """Measures reimbursements on one set of books."""
 
     books = open_credits
+    name = f"{size_name(CUSTOMERS)} reimbursements"
 
     def run(self):
         """Print a line per measure."""
-        self._prepare_parameters()
+        self._prepare()
         self._record()
         self._check_same()
         ours = self._race_floor()
         self._report_growth(ours)
         self._report_vendors(ours)
+        return ours
 
     # === OURS AND THE FLOOR === #
 
@@ -119,6 +121,9 @@ class ReimburseBench(LedgerBench):
             unit="each",
         )
         return ours
+
+    def _measure(self, env):
+        return self._run_ours(env, CUSTOMERS)[1]
 
     def _run_ours(self, env, count, with_vendor=True):
         """Preview and reimburse through the wizard.
@@ -290,7 +295,7 @@ class ReimburseBench(LedgerBench):
 
     # === SET-UP === #
 
-    def _prepare_parameters(self):
+    def _prepare(self):
         """Set what the company needs to reimburse; once for books that are kept."""
         with self.registry.cursor() as cr:
             env = api.Environment(cr, SUPERUSER_ID, {})

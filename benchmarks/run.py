@@ -11,12 +11,14 @@ import sys
 
 import common
 import databases
+import results
 
 BENCHES = {
     "aging": "aging snapshot against plain SQL and the OCA aged partner balance",
     "settle": "200 payments matched, with cash discounts off and on, against core",
     "reimburse": "1,000 customers reimbursed against core booking the same",
     "writeoff": "1,000 write-offs against core booking the same, and payments of 0.00",
+    "pages": "Aged Balances of 100,000 customers, the page of one with 5,000 items",
 }
 
 
@@ -26,8 +28,14 @@ def main():
         available = databases.Databases(with_peer=not options.no_peer)
         report = common.Report()
         report.heading()
-        for name in [options.name] if options.name else BENCHES:
-            importlib.import_module(name).run(available, options, report)
+        try:
+            for name in [options.name] if options.name else BENCHES:
+                report.begin(name, BENCHES[name])
+                importlib.import_module(name).run(available, options, report)
+                results.save(report)
+        finally:
+            if not options.keep:
+                available.drop()
     except databases.SetupError as error:
         sys.exit(f"benchmarks: {error}")
     if report.short:

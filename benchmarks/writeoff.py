@@ -51,16 +51,18 @@ class WriteoffBench(LedgerBench):
     """Measures write-offs on one set of books."""
 
     books = open_invoices
+    name = f"{size_name(ITEMS)} write-offs"
 
     def run(self):
         """Print a line per measure."""
-        self._prepare_parameters()
+        self._prepare()
         self._record_entries()
         self._check_same()
         ours = self._race_floor()
         self._report_growth(ours)
         self._race_peer()
         self._report_many(ours)
+        return ours
 
     # === OURS AND THE FLOOR === #
 
@@ -110,6 +112,9 @@ class WriteoffBench(LedgerBench):
             unit="each",
         )
         return ours
+
+    def _measure(self, env):
+        return self._run_ours(env, ITEMS)[1]
 
     def _run_ours(self, env, count):
         """Write off through the wizard.
@@ -279,7 +284,7 @@ class WriteoffBench(LedgerBench):
         ours, peer = [], []
         for _repeat in range(self.repeats):
             with self._rolled_back() as env:
-                ours.append(self._run_ours(env, ITEMS)[1])
+                ours.append(self._measure(env))
             with self._rolled_back() as env:
                 peer.append(self._run_peer(env))
         ours, peer = median(ours), median(peer)
@@ -319,7 +324,7 @@ class WriteoffBench(LedgerBench):
 
     # === SET-UP === #
 
-    def _prepare_parameters(self):
+    def _prepare(self):
         """Set what the company needs to write off; once for books that are kept."""
         with self.registry.cursor() as cr:
             env = api.Environment(cr, SUPERUSER_ID, {})
