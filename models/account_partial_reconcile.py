@@ -83,7 +83,7 @@ class AccountPartialReconcile(models.Model):
         token = self.env.context.get("collections_cash_discount")
         if token is not CASH_DISCOUNT_TOKEN:
             raise AccessError(
-                self.env._("Cash discounts are noted when payments are matched only.")
+                self.env._("Cash discounts are noted only when payments are matched.")
             )
 
     def unlink(self):

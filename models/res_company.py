@@ -134,13 +134,13 @@ class ResCompany(models.Model):
 
     collections_reimbursement_minimum = fields.Monetary(
         string="Minimum Reimbursement",
-        help="Customers with a credit below this are held. The amount itself counts.",
+        help="Customers with a credit below this are held. Exactly this amount is reimbursed.",
     )
     collections_reimbursement_account_id = fields.Many2one(
         comodel_name="account.account",
         string="Clearing Account of Reimbursements",
         domain=CLEARING_ACCOUNT_DOMAIN,
-        help="Stands on the vendor bill, as core allows no receivable account there, "
+        help="Stands on the vendor bill, as Odoo allows no receivable account there, "
         "and is closed by the transfer entry at once. It has to allow reconciliation "
         "and to be neither receivable nor payable.",
     )

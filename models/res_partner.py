@@ -730,7 +730,7 @@ class ResPartner(models.Model):
         )
         return MissingParameterError(
             self.env._(
-                "Nobody can be written to about: %(customers)s", customers=names
+                "There is no recipient for: %(customers)s", customers=names
             ),
             self._get_records_action(),
             self.env._("Open Customer") if len(self) == 1 else self.env._("Open List"),

@@ -39,7 +39,7 @@ class CollectionsReimbursementWizard(models.TransientModel):
         store=True,
         readonly=False,
         currency_field="company_currency_id",
-        help="Credits below it are held; the amount itself is reimbursed. In company "
+        help="Credits below it are held; exactly this amount is reimbursed. In company "
         "currency.",
     )
     include_open_debits = fields.Boolean(

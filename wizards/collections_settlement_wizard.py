@@ -26,7 +26,8 @@ class CollectionsSettlementWizard(models.TransientModel):
     )
     date = fields.Date(
         default=fields.Date.context_today,
-        help="The day of the payment while none is marked, and the selected date.",
+        help="The selected date. While no payment is marked, also the date of the "
+        "payment that will be made.",
     )
     discount_date_basis = fields.Selection(
         selection=[
