@@ -31,7 +31,7 @@ class AccountPayment(models.Model):
         groups=MANAGER,
     )
 
-    # A snapshot looks up the latest payment of every customer.
+    # The latest payment of a customer whose figures are refreshed.
     _collections_latest_idx = models.Index(
         "(partner_id, date DESC, id DESC) "
         "WHERE payment_type = 'inbound' AND partner_type = 'customer'"

@@ -3,6 +3,9 @@ from odoo.tools import SQL
 
 from .collections_aging_balance import PERIOD_COLUMNS
 
+# Ids of payments have 32 bits, as all ids in Odoo.
+ID_BITS = 32
+
 
 class CollectionsAgingQuery(models.AbstractModel):
     """The statements behind an aging snapshot.
@@ -400,15 +403,17 @@ class CollectionsAgingQuery(models.AbstractModel):
                    CASE WHEN credit.credit_limit > 0
                         THEN credit.credit_limit - total.amount_due
                     END,
-                   payment.date, payment.amount,
+                   payment.date, payment.amount_company_currency_signed,
                    %(amounts)s
               FROM (%(source)s) AS total
-         LEFT JOIN res_partner customer ON customer.id = total.partner_id
-         LEFT JOIN LATERAL (
-                   SELECT (%(credit_limit)s)::numeric AS credit_limit
-                    WHERE customer.id IS NOT NULL
-                   ) credit ON TRUE
-         LEFT JOIN LATERAL (%(last_payment)s) payment ON TRUE
+         LEFT JOIN (
+                   SELECT customer.id, (%(credit_limit)s)::numeric AS credit_limit
+                     FROM res_partner customer
+                   ) credit ON credit.id = total.partner_id
+         LEFT JOIN (%(last_payments)s) last_payment
+                ON last_payment.partner_id = total.partner_id
+         LEFT JOIN account_payment payment
+                ON payment.id = last_payment.rank & %(id_mask)s
             """,
             columns=SQL(", ").join(map(SQL.identifier, columns + unused)),
             snapshot=self.id,
@@ -424,33 +429,36 @@ class CollectionsAgingQuery(models.AbstractModel):
             ),
             source=source,
             credit_limit=Partner._field_to_sql("customer", "credit_limit"),
-            last_payment=self._get_last_payment_sql(),
+            last_payments=self._get_last_payments_sql(),
+            id_mask=2**ID_BITS - 1,
         )
 
-    def _get_last_payment_sql(self):
-        """Return the latest payment of a customer up to the date; alias `total`."""
+    def _get_last_payments_sql(self):
+        """Return the query for the latest payment of each customer up to the date.
+
+        Its `rank` has the date in the upper bits and the id in the lower: one pass over
+        the payments finds the highest, without sorting them.
+        """
         return SQL(
             """
-            SELECT latest.date, latest.amount
-              FROM res_partner payer
-             CROSS JOIN LATERAL (
-                   SELECT pay.id, pay.date,
-                          pay.amount_company_currency_signed AS amount
-                     FROM account_payment pay
-                    WHERE pay.partner_id = payer.id
-                      AND pay.payment_type = 'inbound'
-                      AND pay.partner_type = 'customer'
-                      AND pay.state IN ('in_process', 'paid')
-                      AND pay.company_id = %s AND pay.date <= %s
-                 ORDER BY pay.date DESC, pay.id DESC
-                    LIMIT 1
-                   ) latest
-             WHERE payer.commercial_partner_id = total.partner_id
-          ORDER BY latest.date DESC, latest.id DESC
-             LIMIT 1
+            SELECT payer.commercial_partner_id AS partner_id,
+                   MAX((pay.date - DATE '1970-01-01')::bigint << %(id_bits)s | pay.id)
+                       AS rank
+              FROM account_payment pay
+              JOIN res_partner payer ON payer.id = pay.partner_id
+             WHERE pay.payment_type = 'inbound'
+               AND pay.partner_type = 'customer'
+               AND pay.state IN ('in_process', 'paid')
+               AND pay.company_id = %(company)s AND pay.date <= %(date)s
+               AND %(is_in_scope)s
+          GROUP BY payer.commercial_partner_id
             """,
-            self.company_id.id,
-            self.date,
+            id_bits=ID_BITS,
+            company=self.company_id.id,
+            date=self.date,
+            is_in_scope=self._get_scope_condition_sql(
+                SQL("payer.commercial_partner_id")
+            ),
         )
 
     def _get_scope_condition_sql(self, column):

@@ -833,7 +833,9 @@ class CollectionsPaymentReturn(models.Model):
         self.ensure_one()
         lines = self.line_ids.payment_line_id
         rest = -sum(lines.mapped("amount_residual_currency"))
-        text = self.env._("The return was undone: the payment is matched again with what it had paid.")
+        text = self.env._(
+            "The return was undone: the payment is matched again with what it had paid."
+        )
         if self.currency_id.compare_amounts(rest, 0) > 0 and self.line_ids:
             text = self.env._(
                 "The return was undone. %(amount)s of it is open, as not all that it "

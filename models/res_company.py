@@ -134,7 +134,8 @@ class ResCompany(models.Model):
 
     collections_reimbursement_minimum = fields.Monetary(
         string="Minimum Reimbursement",
-        help="Customers with a credit below this are held. Exactly this amount is reimbursed.",
+        help="Customers with a credit below this are held. Exactly this amount is "
+        "reimbursed.",
     )
     collections_reimbursement_account_id = fields.Many2one(
         comodel_name="account.account",

@@ -729,9 +729,7 @@ class ResPartner(models.Model):
             for customer in self
         )
         return MissingParameterError(
-            self.env._(
-                "There is no recipient for: %(customers)s", customers=names
-            ),
+            self.env._("There is no recipient for: %(customers)s", customers=names),
             self._get_records_action(),
             self.env._("Open Customer") if len(self) == 1 else self.env._("Open List"),
         )

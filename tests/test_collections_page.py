@@ -4,6 +4,7 @@ from lxml import etree
 from odoo import Command
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
+from odoo.tools import SQL
 
 from .common import AGENT, CollectionsCommon
 
@@ -64,37 +65,25 @@ class TestCollectionsPage(CollectionsCommon):
         return self.env.cr.sql_log_count - before, values, items
 
     def _create_many_items(self, partner, count):
-        """Post an entry with many receivable lines of a customer."""
-        move = self.env["account.move"].create(
-            {
-                "move_type": "entry",
-                "date": "2026-01-31",
-                "line_ids": [
-                    Command.create(
-                        {
-                            "account_id": self.receivable.id,
-                            "partner_id": partner.id,
-                            "balance": 1.0,
-                            "name": f"Item {number}",
-                            "date_maturity": "2026-02-15",
-                        }
-                    )
-                    for number in range(count)
-                ]
-                + [
-                    Command.create(
-                        {
-                            "account_id": self.company_data[
-                                "default_account_revenue"
-                            ].id,
-                            "balance": -float(count),
-                            "name": "Taken over",
-                        }
-                    )
-                ],
-            }
+        """Give a customer many open items: one that Odoo posts, and copies of it."""
+        invoice = self._create_item(partner, 1.0, "2026-02-15")
+        item = self._get_term_lines(invoice)
+        self.env.flush_all()
+        columns = SQL(", ").join(
+            SQL.identifier(name)
+            for name, field in item._fields.items()
+            if field.store and field.column_type and name != "id"
         )
-        move.action_post()
+        self.env.execute_query(
+            SQL(
+                "INSERT INTO account_move_line (%(columns)s) SELECT %(columns)s "
+                "FROM account_move_line, generate_series(2, %(count)s) "
+                "WHERE id = %(item)s RETURNING id",
+                columns=columns,
+                count=count,
+                item=item.id,
+            )
+        )
 
     @freeze_time("2026-03-31")
     def test_five_thousand_items_open_in_as_many_queries_as_ten(self):

@@ -19,7 +19,8 @@ class AccountPaymentRegister(models.TransientModel):
     # What was chosen on the settlement screen, by id of the item.
     cash_discount_choices = fields.Json(readonly=True)
     cash_discount_date = fields.Date(
-        compute="_compute_cash_discount", help="The last day of the discount that ends first."
+        compute="_compute_cash_discount",
+        help="The last day of the discount that ends first.",
     )
     cash_discount_available = fields.Monetary(compute="_compute_cash_discount")
     cash_discount_taken = fields.Monetary(compute="_compute_cash_discount")
@@ -76,7 +77,10 @@ class AccountPaymentRegister(models.TransientModel):
         )
         if not is_known:
             raise UserError(
-                self.env._("The discount choices are not valid. Open the settlement screen again.")
+                self.env._(
+                    "The discount choices are not valid. Open the settlement screen "
+                    "again."
+                )
             )
 
     # === COMPUTE METHODS === #

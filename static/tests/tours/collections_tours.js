@@ -252,7 +252,7 @@ registry.category("web_tour.tours").add("collections_settlement_tour", {
         { trigger: ".modal [name='cash_discount_to_take']:contains('7.00')" },
         { trigger: ".modal [name='amount'] input:value(693.00)" },
         { trigger: ".modal footer button[name='action_create_payments']", run: "click" },
-        { trigger: ".o_form_view [name='payment_state'], .ribbon, .o_form_view:not(:has(button[name='action_register_payment']))" },
+        { trigger: ".o_form_view:not(:has(button[name='action_register_payment']))" },
     ],
 });
 
@@ -276,7 +276,7 @@ registry.category("web_tour.tours").add("collections_discount_periods_tour", {
             trigger: "[name='cash_discount_preview'] td:contains('995.00')",
         },
         { trigger: ".o_form_button_save", run: "click" },
-        { trigger: ".o_form_saved, .o_form_view:not(:has(.o_form_dirty))" },
+        { trigger: ".o_form_saved" },
     ],
 });
 
