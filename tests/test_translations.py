@@ -46,6 +46,8 @@ class TestTranslations(TransactionCase):
         swedish = self.env(context={"lang": "sv_SE"})
         menu = swedish.ref("credit_collections.collections_aging_balance_menu")
         self.assertEqual(menu.name, "Åldersfördelade saldon")
+        period = swedish.ref("credit_collections.collections_aging_period_standard_10")
+        self.assertEqual(period.name, "Över 180 dagar")
         texts = self._get_texts("sv.po")
         self.assertEqual(
             swedish._("No customer"),
