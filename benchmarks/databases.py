@@ -119,6 +119,17 @@ class Databases:
             if not keep:
                 self._drop(name)
 
+    @contextmanager
+    def copy(self, template, name):
+        """Provide a copy of a database, for what has to be committed."""
+        self._drop(name)
+        self._create(name, template)
+        try:
+            yield
+        finally:
+            Registry.delete(name)
+            self._drop(name)
+
     def _prepare_books(self, name, size, contents):
         if self._exists(name):
             if self._get_parameter(name, BOOKS_KEY) == contents.VERSION:

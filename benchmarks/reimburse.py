@@ -10,6 +10,7 @@ the floor has them read in one go.
 from contextlib import closing, contextmanager
 
 import open_credits
+import shared_run
 from common import AtMost, measured, median, size_name
 
 from odoo import SUPERUSER_ID, Command, api
@@ -71,7 +72,11 @@ def run(databases, options, report):
     """Run the benchmark on the smallest books: what else is in there hardly counts."""
     size = min(options.sizes)
     with databases.books(size, options.keep, open_credits) as registry:
-        ReimburseBench(registry, options, report).run()
+        bench = ReimburseBench(registry, options, report)
+        bench.run()
+        shared_run.measure(
+            databases, registry, bench.user_id, report, bench.repeats
+        )
 
 
 class ReimburseBench:
