@@ -9,7 +9,7 @@ from odoo.fields import Domain
 _logger = logging.getLogger(__name__)
 
 # Customers that are booked, and committed, together. A killed worker loses these.
-BATCH_SIZE = 100
+BATCH_SIZE = 50
 UNFINISHED = ("queued", "running")
 
 

@@ -9,6 +9,8 @@ DEBIT = 80.0
 def set_up(env):
     """Give the company a chart of accounts and all parameters, and calm the scheduler."""
     company = env.company
+    if company.collections_writeoff_reason_id:
+        return False  # a database that was kept
     if not company.chart_template:
         env["account.chart.template"].try_loading("generic_coa", company)
     # Only what a test triggers shall run; helpers are found among active actions.
@@ -41,7 +43,9 @@ def set_up(env):
             "collections_writeoff_journal_id": journals[1].id,
             "collections_nsf_journal_id": journals[1].id,
             "collections_writeoff_account_id": loss.id,
-            "collections_writeoff_separate_tax": False,
+            "collections_writeoff_reason_id": env["collections.writeoff.reason"]
+            .search([], limit=1)
+            .id,
             "collections_reimbursement_account_id": clearing.id,
         }
     )

@@ -27,6 +27,9 @@ BUSY = "Somebody else is booking on the same items"
 RUN_CRON = "credit_collections.ir_cron_collections_reimbursement"
 MAIL_CRON = "credit_collections.ir_cron_collections_mailing"
 
+# More than one batch of the scheduler.
+HOSTS_CUSTOMERS = 60
+
 # A blocked process shows that it waits within this time.
 BLOCKED_SECONDS = 3
 
@@ -34,7 +37,7 @@ BLOCKED_SECONDS = 3
 @pytest.fixture(scope="session", autouse=True)
 def company():
     """Load Odoo once: the processes are forks of this one."""
-    config.parse_config(["-c", os.environ["ODOO_RC"], "--log-level=critical"])
+    config.parse_config(["-c", os.environ["ODOO_RC"], "--log-level=critical"], setup_logging=True)
     Registry(DATABASE)
     call(DATABASE, books.set_up)
     yield
@@ -421,7 +424,7 @@ def test_two_snapshots():
 
 def test_two_hosts():
     """Two servers with the scheduler only, as on two hosts over one database."""
-    partner_ids = on_books(books.create_credits, "Hosts", 250)
+    partner_ids = on_books(books.create_credits, "Hosts", HOSTS_CUSTOMERS)
     run_id = on_books(queue_reimbursements, partner_ids)
     servers = [
         subprocess.Popen(
@@ -449,8 +452,8 @@ def test_two_hosts():
         for server in servers:
             server.send_signal(signal.SIGTERM)
         errors = [server.communicate(timeout=60)[1].decode() for server in servers]
-    assert read(get_run, run_id) == ("done", 0, 250, 0), errors
-    assert read(get_reimbursed, partner_ids) == [1] * 250
+    assert read(get_run, run_id) == ("done", 0, HOSTS_CUSTOMERS, 0), errors
+    assert read(get_reimbursed, partner_ids) == [1] * HOSTS_CUSTOMERS
     assert [error for error in errors if " ERROR " in error] == []
 
 
