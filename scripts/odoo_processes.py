@@ -83,6 +83,9 @@ class Process:
         :return: `("result", value)` or `("error", (name, text, traceback))`
         """
         outcome = self._receive(timeout)
+        if outcome[0] == "paused":
+            self.kill()
+            raise Failed("It paused once more; the process was killed")
         self.wait()
         return outcome
 
