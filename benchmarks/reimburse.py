@@ -74,9 +74,7 @@ def run(databases, options, report):
     with databases.books(size, options.keep, open_credits) as registry:
         bench = ReimburseBench(registry, options, report)
         bench.run()
-        shared_run.measure(
-            databases, registry, bench.user_id, report, bench.repeats
-        )
+        shared_run.measure(databases, registry, bench.user_id, report, bench.repeats)
 
 
 class ReimburseBench:

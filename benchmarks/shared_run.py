@@ -75,8 +75,6 @@ def _start_run(name, user_id, number):
         )
         wizard.action_preview()
         run = wizard._create_run()
-        # Read once here, so that no process has to read it first.
-        run._as_starter().display_name
         run_id = run.id
     return run_id
 

@@ -182,9 +182,9 @@ class CollectionsBatch(models.AbstractModel):
         :param int number: of the jobs that work on the list at the same time
         :param int batch_size: how many rows are done together
         """
-        self.with_delay(
-            **self._prepare_job_properties(number)
-        )._work_batch_as_job(number, batch_size)
+        self.with_delay(**self._prepare_job_properties(number))._work_batch_as_job(
+            number, batch_size
+        )
 
     def _prepare_job_properties(self, number):
         """Return the properties of a job, see `with_delay` of queue_job.

@@ -7,7 +7,7 @@ DEBIT = 80.0
 
 
 def set_up(env):
-    """Give the company a chart of accounts and all parameters, and calm the scheduler."""
+    """Give the company all parameters, and let only our scheduled actions run."""
     company = env.company
     if company.collections_writeoff_reason_id:
         return False  # a database that was kept

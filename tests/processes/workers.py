@@ -1,4 +1,4 @@
-"""Several Odoo workers at once, and workers that are killed, on a database of their own.
+"""Several Odoo workers at once, and killed ones, on a database of their own.
 
 Run by `./dev test workers`. The processes are real, and so are their connections to
 PostgreSQL and their commits: nothing here is rolled back at the end of a test, every
@@ -37,7 +37,9 @@ BLOCKED_SECONDS = 3
 @pytest.fixture(scope="session", autouse=True)
 def company():
     """Load Odoo once: the processes are forks of this one."""
-    config.parse_config(["-c", os.environ["ODOO_RC"], "--log-level=critical"], setup_logging=True)
+    config.parse_config(
+        ["-c", os.environ["ODOO_RC"], "--log-level=critical"], setup_logging=True
+    )
     Registry(DATABASE)
     call(DATABASE, books.set_up)
     yield
@@ -198,10 +200,8 @@ def get_mails(env, mailing_id):
     mails = env["mail.mail"].search(
         [("collections_mailing_line_id", "in", mailing.line_ids.ids)]
     )
-    counts = [
-        len(mails.filtered(lambda mail: mail.collections_mailing_line_id == line))
-        for line in mailing.line_ids
-    ]
+    line_ids = mails.mapped(lambda mail: mail.collections_mailing_line_id.id)
+    counts = [line_ids.count(line_id) for line_id in mailing.line_ids.ids]
     pending = len(mailing.line_ids.filtered(lambda line: line.state == "pending"))
     return counts, pending, mailing.failed_count
 
@@ -514,9 +514,9 @@ def test_snapshot_killed():
     """A snapshot is one transaction: killed in it, nothing has happened."""
 
     def count(env):
-        return env["collections.aging.snapshot"].search_count(
-            []
-        ), env["collections.aging.balance"].search_count([])
+        return env["collections.aging.snapshot"].search_count([]), env[
+            "collections.aging.balance"
+        ].search_count([])
 
     before = read(count)
     assert Process(DATABASE, call, run_snapshot, at_commit=kill_at(1)).wait()
