@@ -8,8 +8,16 @@ DEMO_MODELS_IN_BOOKS = [
 ]
 
 
+# Their scheduled actions can be copied, so that more workers share long work.
+SHARED_WORK = ["collections.mailing", "collections.reimbursement.run"]
+
+
 def uninstall_hook(env):
     """Clear the way, so that nothing of the addon is left but the ledger."""
+    # Copies of scheduled actions keep the models they work on.
+    env["ir.cron"].with_context(active_test=False).search(
+        [("model_id.model", "in", SHARED_WORK)]
+    ).unlink()
     # Snapshots keep the definitions and pools they use from being deleted, returned
     # payments their reasons.
     env.cr.execute("DELETE FROM collections_aging_snapshot")

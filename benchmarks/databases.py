@@ -121,6 +121,17 @@ class Databases:
         for name in self._used:
             self._drop(name)
 
+    @contextmanager
+    def copy(self, template, name):
+        """Provide a copy of a database, for what has to be committed."""
+        self._drop(name)
+        self._create(name, template)
+        try:
+            yield
+        finally:
+            Registry.delete(name)
+            self._drop(name)
+
     def _prepare_books(self, size, contents):
         """Return the name of a database with these books in their present form."""
         name = "_".join(filter(None, (PREFIX, contents.NAME, str(size))))

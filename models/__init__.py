@@ -1,4 +1,5 @@
 from . import collections_posting
+from . import collections_batch
 from . import collections_composition
 from . import account_journal
 from . import account_move

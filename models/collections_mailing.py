@@ -1,5 +1,7 @@
 import logging
 
+from psycopg2 import InterfaceError, OperationalError
+
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
@@ -22,8 +24,11 @@ class CollectionsMailing(models.Model):
     """
 
     _name = "collections.mailing"
+    _inherit = "collections.batch"
     _description = "Collections Mailing"
     _order = "id desc"
+
+    _batch_method = "_cron_process"
 
     subject = fields.Char(required=True, readonly=True)
     # The composer has cleaned it; cleaned twice it would not be the template's text.
@@ -253,18 +258,16 @@ class CollectionsMailing(models.Model):
     def _start(self):
         """Make the e-mails: at once for a few customers, in the background for many."""
         self.ensure_one()
-        if len(self._get_pending()) <= AT_ONCE:
+        count = self.env["collections.mailing.line"].search_count(
+            self._get_pending_domain()
+        )
+        if count <= AT_ONCE:
             self._process()
         else:
-            cron = self.env.ref("credit_collections.ir_cron_collections_mailing")
-            cron.sudo()._trigger()
+            self._start_workers(count, CHUNK)
 
-    def _get_pending(self):
-        return (
-            self.env["collections.mailing.line"]
-            .sudo()  # agents only read the report
-            .search([("mailing_id", "in", self.ids), ("state", "=", "pending")])
-        )
+    def _get_pending_domain(self):
+        return [("mailing_id", "in", self.ids), ("state", "=", "pending")]
 
     def _process(self, limit=CHUNK):
         """Make the next e-mails and put them into the mail queue.
@@ -274,10 +277,8 @@ class CollectionsMailing(models.Model):
         :rtype: int
         """
         self.ensure_one()
-        # What another worker has locked is his to do.
-        lines = self._get_pending().try_lock_for_update(limit=limit)
-        lines.invalidate_recordset(["state"])
-        lines = lines.filtered(lambda line: line.state == "pending")
+        Line_sudo = self.env["collections.mailing.line"].sudo()  # agents only read
+        lines = self._take(Line_sudo, self._get_pending_domain(), limit)
         if not lines:
             return 0
         if not self._try_to_make_mails(lines) and len(lines) > 1:
@@ -288,6 +289,10 @@ class CollectionsMailing(models.Model):
         queue.sudo()._trigger()
         return len(lines)
 
+    def _work_batch(self, batch_size):
+        # OVERRIDES collections.batch
+        return self._process(batch_size)
+
     def _try_to_make_mails(self, lines):
         """Make the e-mails of lines; a line that cannot be made is marked as failed.
 
@@ -297,6 +302,9 @@ class CollectionsMailing(models.Model):
         try:
             with self.env.cr.savepoint():
                 self._make_mails(lines)
+        except (OperationalError, InterfaceError):
+            # Nothing to do with the customer: the transaction, or the server, is gone.
+            raise
         except Exception as error:
             _logger.info("Mailing %s", self.id, exc_info=True)
             if len(lines) == 1:
@@ -353,15 +361,10 @@ class CollectionsMailing(models.Model):
         }
 
     @api.model
-    def _cron_process(self):
+    def _cron_process(self, batch_size=CHUNK):
         """Make the e-mails of all mailings that have some left."""
-        progress = self.env["ir.cron"]
         pending = self.env["collections.mailing.line"].search_count(
             [("state", "=", "pending")]
         )
-        progress._commit_progress(remaining=pending)
         mailings = self.search([("line_ids.state", "=", "pending")], order="id")
-        for mailing in mailings:
-            while done := mailing._process():
-                if not progress._commit_progress(done):
-                    return
+        mailings._share(pending, batch_size)

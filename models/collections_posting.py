@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import clean_context, format_date
@@ -215,6 +217,38 @@ class CollectionsPosting(models.AbstractModel):
         }
         Move = self.env["account.move"].with_env(self.env(context=context))
         return Move.create(vals_list).with_env(self.env)
+
+    @api.model
+    def _needs_numbers_first(self, journals):
+        """Tell whether entries must have their numbers when they are posted.
+
+        :param journals: `account.journal`
+        """
+        # The number is part of the hash, which is taken then.
+        return any(journals.mapped("restrict_mode_hash_table"))
+
+    @api.model
+    @contextmanager
+    def _numbered_last(self, moves):
+        """Let entries that are posted in the block get their numbers at its end.
+
+        Core locks the numbers of a journal from the first entry posted to the commit.
+        Whatever is done before that, others need not wait for.
+
+        :param moves: `account.move` in draft
+        """
+        if self._needs_numbers_first(moves.journal_id):
+            yield
+            return
+        name = moves._fields["name"]
+        with self.env.protecting([name], moves):
+            yield
+            # What is left to write, and what the chatter notes of it.
+            self.env.cr.flush()
+        self.env.add_to_compute(name, moves)
+        # The chatter has noted that they were posted.
+        moves.with_context(tracking_disable=True)._recompute_recordset(["name"])
+        moves.flush_recordset()
 
     @api.model
     def _check_writes_off(self):

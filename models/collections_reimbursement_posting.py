@@ -1,4 +1,5 @@
 from collections import defaultdict
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from odoo import Command, api, models
@@ -615,8 +616,13 @@ class CollectionsReimbursementPosting(models.AbstractModel):
     # === POSTING === #
 
     @api.model
-    def _book(self, company, date, proposals, items):
+    @contextmanager
+    def _booked(self, company, date, proposals, items):
         """Book reimbursements: a bill and a transfer each, matched with the items.
+
+        Bills and transfers get their numbers at the end of the block. From then to the
+        commit nobody else can number entries in these journals, so everything else is
+        done before: two workers that share a run have to wait for little.
 
         :param company: the `res.company`
         :param date: the date of bills and transfers
@@ -646,23 +652,31 @@ class CollectionsReimbursementPosting(models.AbstractModel):
                 for unit, vendor in zip(units, vendors_by_unit, strict=True)
             ]
         )
+        if booking._needs_numbers_first(booking._get_journals(company)):
+            bills._post(soft=False)
         transfers = booking._create_entries(
             [
                 booking._prepare_transfer_vals(company, unit, bill)
                 for unit, bill in zip(units, bills, strict=True)
             ]
         )
-        transfers._post(soft=False)
-        booking._match(company, units, bills, transfers)
-        (bills | transfers).invalidate_recordset(["collections_reimbursement_id"])
-        # Nobody may write reimbursements by hand; checked above.
-        Reimbursement_sudo = self.env["collections.reimbursement"].sudo()
-        return Reimbursement_sudo.create(
-            [
-                booking._prepare_reimbursement_vals(company, unit, bill, transfer)
-                for unit, bill, transfer in zip(units, bills, transfers, strict=True)
-            ]
-        ).sudo(self.env.su)
+        texts = [booking._get_transfer_text(bill) for bill in bills]
+        drafts = (bills | transfers).filtered(lambda move: move.state == "draft")
+        with booking._numbered_last(drafts):
+            drafts._post(soft=False)
+            booking._match(company, units, bills, transfers)
+            (bills | transfers).invalidate_recordset(["collections_reimbursement_id"])
+            # Nobody may write reimbursements by hand; checked above.
+            Reimbursement_sudo = self.env["collections.reimbursement"].sudo()
+            yield Reimbursement_sudo.create(
+                [
+                    booking._prepare_reimbursement_vals(company, unit, bill, transfer)
+                    for unit, bill, transfer in zip(
+                        units, bills, transfers, strict=True
+                    )
+                ]
+            ).sudo(self.env.su)
+        booking._add_bill_numbers(texts, bills, transfers)
 
     @api.model
     def _settle(self, units):
@@ -698,10 +712,9 @@ class CollectionsReimbursementPosting(models.AbstractModel):
 
     @api.model
     def _create_bills(self, vals_list):
-        """Create and post vendor bills, without defaults of the screen before."""
+        """Create vendor bills, without defaults of the screen before."""
         context = clean_context(self.env.context)
         bills = self.env["account.move"].with_context(**context).create(vals_list)
-        bills._post(soft=False)
         return bills.with_env(self.env)
 
     @api.model
@@ -759,14 +772,10 @@ class CollectionsReimbursementPosting(models.AbstractModel):
 
         :param company: the `res.company`
         :param unit: the `Unit`
-        :param bill: its posted bill, an `account.move`
+        :param bill: its bill, an `account.move`; it may have no number yet
         """
         position = unit.proposal.position
-        text = self.env._(
-            "Reimbursement to %(vendor)s, bill %(bill)s",
-            vendor=bill.partner_id.display_name,
-            bill=bill.name,
-        )
+        text = self._get_transfer_text(bill)
         clearing = self._get_clearing_line(bill)
         amounts = {
             account: position.currency.round(
@@ -814,6 +823,54 @@ class CollectionsReimbursementPosting(models.AbstractModel):
             "ref": text,
             "line_ids": [Command.create(vals) for vals in lines_vals],
         }
+
+    @api.model
+    def _get_transfer_text(self, bill):
+        """Return what stands on the transfer of a bill, and on the statement."""
+        vendor = bill.partner_id.display_name
+        if not bill.name or bill.name == "/":
+            return self.env._("Reimbursement to %(vendor)s", vendor=vendor)
+        return self.env._(
+            "Reimbursement to %(vendor)s, bill %(bill)s", vendor=vendor, bill=bill.name
+        )
+
+    @api.model
+    def _add_bill_numbers(self, texts, bills, transfers):
+        """Put the numbers of bills on transfers, in one statement for all.
+
+        Others wait for the numbers by now, and writing entry by entry takes a while.
+
+        :param list texts: what stands on the transfers so far; other texts stay
+        """
+        rows = [
+            (transfer.id, text, self._get_transfer_text(bill))
+            for text, bill, transfer in zip(texts, bills, transfers, strict=True)
+            if text != self._get_transfer_text(bill)
+        ]
+        if not rows:
+            return
+        values = SQL(", ").join(SQL("(%s, %s, %s)", *row) for row in rows)
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                WITH changed (move_id, before, after) AS (VALUES %(values)s),
+                     lines AS (
+                     UPDATE account_move_line line
+                        SET name = CASE line.name
+                                   WHEN before THEN after ELSE line.name END,
+                            ref = CASE line.ref
+                                  WHEN before THEN after ELSE line.ref END
+                       FROM changed WHERE line.move_id = changed.move_id
+                     )
+                UPDATE account_move SET ref = after
+                  FROM changed WHERE id = move_id AND ref = before
+                """,
+                values=values,
+            )
+        )
+        transfers.invalidate_recordset(["ref"])
+        transfers.line_ids.invalidate_recordset(["name", "ref"])
 
     @api.model
     def _match(self, company, units, bills, transfers):

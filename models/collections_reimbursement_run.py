@@ -1,15 +1,15 @@
 import logging
 
-from psycopg2 import OperationalError
+from psycopg2 import InterfaceError, OperationalError
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 _logger = logging.getLogger(__name__)
 
-CRON = "credit_collections.ir_cron_collections_reimbursement"
 # Customers that are booked, and committed, together. A killed worker loses these.
-BATCH_SIZE = 100
+BATCH_SIZE = 50
 UNFINISHED = ("queued", "running")
 
 
@@ -22,8 +22,11 @@ class CollectionsReimbursementRun(models.Model):
     """
 
     _name = "collections.reimbursement.run"
+    _inherit = "collections.batch"
     _description = "Reimbursement Run"
     _order = "id desc"
+
+    _batch_method = "_cron_work"
 
     company_id = fields.Many2one(
         comodel_name="res.company", required=True, readonly=True, index=True
@@ -152,7 +155,21 @@ class CollectionsReimbursementRun(models.Model):
     def _queue(self):
         """Hand runs to the scheduler."""
         self.state = "queued"
-        self.env.ref(CRON)._trigger()
+        for run in self:
+            run._start_workers(run.waiting_count, BATCH_SIZE)
+
+    def _is_unfinished(self):
+        # OVERRIDES collections.batch
+        return self.state in UNFINISHED
+
+    def _begin(self):
+        # OVERRIDES collections.batch: one of the workers says that the run is running
+        if self.state != "queued" or not self.try_lock_for_update(
+            allow_referencing=True
+        ):
+            return False
+        self.state = "running"
+        return True
 
     def _as_starter(self):
         """Return the run in the environment of the user who started it."""
@@ -175,8 +192,9 @@ class CollectionsReimbursementRun(models.Model):
         try:
             with self.env.cr.savepoint():
                 self._reimburse(lines)
-        except OperationalError:
-            # Somebody else has changed the same rows: the transaction is over.
+        except (OperationalError, InterfaceError):
+            # Somebody else has changed the same rows, or the server is gone: the
+            # transaction is over.
             raise
         except Exception as error:
             # Whatever it is, one customer must not keep the others from their money.
@@ -218,21 +236,21 @@ class CollectionsReimbursementRun(models.Model):
                 fit.append(line)
         if not fit:
             return
-        reimbursements = Posting._book(
+        with Posting._booked(
             company,
             self.date,
             [proposals[line.partner_id, line.currency_id] for line in fit],
             items,
-        )
-        reimbursements.sudo().write({"run_id": self.id})
-        for line, reimbursement in zip(fit, reimbursements, strict=True):
-            line.write(
-                {
-                    "state": "reimbursed",
-                    "vendor_id": reimbursement.vendor_id.id,
-                    "reimbursement_id": reimbursement.id,
-                }
-            )
+        ) as reimbursements:
+            reimbursements.sudo().write({"run_id": self.id})
+            for line, reimbursement in zip(fit, reimbursements, strict=True):
+                line.write(
+                    {
+                        "state": "reimbursed",
+                        "vendor_id": reimbursement.vendor_id.id,
+                        "reimbursement_id": reimbursement.id,
+                    }
+                )
 
     def _lock_items(self, items):
         """Keep others from changing items until the end of the transaction.
@@ -282,47 +300,41 @@ class CollectionsReimbursementRun(models.Model):
 
     def _finish(self):
         """Close runs that have nothing left to do."""
-        self.sudo().write({"state": "done", "date_done": fields.Datetime.now()})
+        self_sudo = self.sudo()
+        for run in self_sudo:
+            run._check_sequence_gaps()
+        self_sudo.write({"state": "done", "date_done": fields.Datetime.now()})
 
-    def _work(self, batch_size):
-        """Work off the list in batches, each committed, until done, stopped, or late.
+    def _check_sequence_gaps(self):
+        """Look again for gaps in the numbers of the entries of a run.
 
-        :param int batch_size: how many customers are booked together
-        :return: whether there is time for more
-        :rtype: bool
+        A worker that had to wait for another one's numbers cannot see the entries that
+        got them before its own transaction ends, and core takes that for a gap.
         """
-        self.ensure_one()
+        Reimbursement = self.env["collections.reimbursement"]
+        Move = self.env["account.move"]
+        marked = Move.search(
+            Reimbursement._get_moves_domain([("run_id", "=", self.id)])
+            & Domain("made_sequence_gap", "=", True)
+        )
+        self.env.add_to_compute(Move._fields["made_sequence_gap"], marked)
+
+    def _work_batch(self, batch_size):
+        # OVERRIDES collections.batch
         Line = self.env["collections.reimbursement.run.line"]
         waiting = [("run_id", "=", self.id), ("state", "=", "waiting")]
-        while self.state in UNFINISHED:
-            # Other workers hold theirs; what they hold is skipped.
-            lines = Line.search(waiting).try_lock_for_update(limit=batch_size)
-            if not lines:
-                if not Line.search_count(waiting, limit=1):
-                    self._finish()
-                return True
-            if self.state == "queued":
-                self.state = "running"
-            run = self._as_starter()
-            run._process(lines.with_env(run.env))
-            # The commit empties the caches, so a stop is seen.
-            if not self.env["ir.cron"]._commit_progress(len(lines)):
-                return False
-        return True
+        lines = self._take(Line, waiting, batch_size)
+        if not lines:
+            # What other workers hold still waits in the eyes of this one.
+            if not Line.search_count(waiting, limit=1):
+                self._finish()
+            return 0
+        run = self._as_starter()
+        run._process(lines.with_env(run.env))
+        return len(lines)
 
     @api.model
     def _cron_work(self, batch_size=BATCH_SIZE):
         """Go on with all runs that wait."""
-        Cron = self.env["ir.cron"]
         runs = self.search([("state", "in", UNFINISHED)], order="id")
-        Cron._commit_progress(remaining=sum(runs.mapped("waiting_count")))
-        for run in runs:
-            try:
-                if not run._work(batch_size):
-                    break
-            except OperationalError:
-                self.env.cr.rollback()
-                _logger.info("Run %s waits: somebody is booking on its items", run.id)
-                self.env.ref(CRON)._trigger()
-                Cron._commit_progress()
-                break
+        runs._share(sum(runs.mapped("waiting_count")), batch_size)

@@ -80,6 +80,7 @@ class TestAgingAccess(CollectionsCommon):
         abstract = {
             "collections.aging.columns",
             "collections.aging.query",
+            "collections.batch",
             "collections.cash.discount",
             "collections.composition",
             "collections.demo",

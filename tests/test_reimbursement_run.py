@@ -8,6 +8,9 @@ from odoo.tools import mute_logger
 
 from odoo.addons.base.models.ir_cron import IrCron
 from odoo.addons.credit_collections.models import (
+    collections_batch as batch_module,
+)
+from odoo.addons.credit_collections.models import (
     collections_reimbursement_posting as posting,
 )
 from odoo.addons.credit_collections.models import (
@@ -19,6 +22,7 @@ from odoo.addons.credit_collections.wizards import (
 
 from .common import AGENT, ReimbursementCommon
 
+CRON = "credit_collections.ir_cron_collections_reimbursement"
 CUSTOMERS = 5
 
 
@@ -30,7 +34,7 @@ class TestReimbursementRun(ReimbursementCommon):
     def setUpClass(cls):
         super().setUpClass()
         cls.customers = cls._create_customers(CUSTOMERS)
-        cls.cron = cls.env.ref(run_module.CRON)
+        cls.cron = cls.env.ref(CRON)
 
     @classmethod
     def _create_customers(cls, count):
@@ -62,7 +66,7 @@ class TestReimbursementRun(ReimbursementCommon):
         def commit_progress(cron, processed=0, **kwargs):
             run.env.flush_all()
             run.env.invalidate_all()
-            if after_batch:
+            if after_batch and processed:
                 after_batch()
             return 60.0
 
@@ -160,7 +164,7 @@ class TestReimbursementRun(ReimbursementCommon):
             patch.object(
                 type(run), "_process", side_effect=SerializationFailure("concurrent")
             ),
-            mute_logger(run_module.__name__),
+            mute_logger(batch_module.__name__),
         ):
             self.cron.method_direct_trigger()
         run.invalidate_recordset()
