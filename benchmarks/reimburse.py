@@ -70,7 +70,7 @@ class ReimburseBench(LedgerBench):
 
     @classmethod
     def run_on_books(cls, databases, options, report):
-        """Measure one worker and several, besides what is measured in one transaction."""
+        """Measure also one worker and two, which takes commits."""
         super().run_on_books(databases, options, report)
         with databases.books(min(options.sizes), cls.books) as registry:
             bench = cls(registry, options, report)
