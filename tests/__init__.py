@@ -1,3 +1,4 @@
+from . import test_access
 from . import test_aging_access
 from . import test_aging_balance
 from . import test_aging_current
