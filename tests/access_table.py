@@ -34,6 +34,7 @@ AGENTS = frozenset({"agent", "manager"})
 ANY_MANAGERS = MANAGERS | {"foreign"}
 ANY_AGENTS = AGENTS | {"foreign"}
 INVOICERS = frozenset({"invoicing", "manager"})
+AUDITORS = AGENTS | {"auditor"}
 READERS = INVOICERS | {"auditor", "agent"}
 ANY_READERS = READERS | {"foreign"}
 
@@ -74,7 +75,8 @@ def _managed(on, vals, change=None, read=AGENTS, change_by=MANAGERS):
 
 def _wizard(on, vals, by=MANAGERS, change=None):
     """Return the line of a wizard: everybody has his own."""
-    makers = by | {"foreign"}
+    # On what is of another company nobody makes one.
+    makers = by if "@" in str(vals) else by | {"foreign"}
     return Model(on, by, makers, by, by, vals, change or {})
 
 
@@ -131,7 +133,7 @@ MODELS = {
         read=INTERNAL,
         change_by=ANY_MANAGERS,
     ),
-    "collections.cash.discount.report": Model("discount_report", read=READERS),
+    "collections.cash.discount.report": Model("discount_report", read=AUDITORS),
     "collections.mailing": Model("mailing", change={"subject": "Other"}),
     "collections.mailing.line": Model("mailing_line", change={"state": "sent"}),
     "collections.nsf.wizard": _wizard("own_nsf_wizard", {}, change={"comment": "x"}),
@@ -175,9 +177,9 @@ MODELS = {
         {"wizard_id": "@own_settlement_wizard", "move_line_id": "@line"},
         change={"marked": False},
     )._replace(create=MANAGERS),
-    "collections.setup": _wizard(
-        "own_setup", {"company_id": "@company"}
-    )._replace(create=MANAGERS),
+    "collections.setup": _wizard("own_setup", {"company_id": "@company"})._replace(
+        create=MANAGERS
+    ),
     "collections.setup.step": _wizard(
         "own_setup_step",
         {"setup_id": "@own_setup", "code": "pool"},
@@ -188,7 +190,8 @@ MODELS = {
         {"partner_ids": ["@customer"]},
         AGENTS,
         {"open_only": True},
-    ),
+        # The choice of customers is checked when something is done with them.
+    )._replace(create=ANY_AGENTS),
     "collections.status.history": Model("history", change={"comment": "x"}),
     "collections.status.wizard": _wizard(
         "own_status_wizard",
@@ -240,7 +243,7 @@ METHODS = {
         "action_view_writeoffs": Call(READERS, "written_off_invoice"),
         "button_cancel": Call(INVOICERS, "draft_invoice"),
         "button_draft": Call(INVOICERS, "invoice"),
-        "create": Call(INVOICERS, args=({"move_type": "out_invoice"},)),
+        "create": Call(INVOICERS | {"foreign"}, args=({"move_type": "out_invoice"},)),
         "default_get": Call(ALL, args=(["collections_writeoff_amount"],)),
         "write": Call(INVOICERS, "invoice", ({"ref": "x"},)),
     },
@@ -263,9 +266,10 @@ METHODS = {
         "get_cash_discount": Call(READERS, "discounted_line"),
         "write": Call(INVOICERS, "line", ({"name": "x"},)),
     },
+    # Core has no company rule for matches: whoever is of Invoicing may.
     "account.partial.reconcile": {
         "create": Call(
-            INVOICERS,
+            INVOICERS | {"foreign"},
             args=(
                 {
                     "debit_move_id": "@line",
@@ -278,7 +282,7 @@ METHODS = {
         ),
         "default_get": Call(ALL, args=(["cash_discount_move_id"],)),
         "unlink": Call(INVOICERS, "partial"),
-        "write": Call(INVOICERS, "partial", ({"amount": 1.0},)),
+        "write": Call(INVOICERS | {"foreign"}, "partial", ({"amount": 1.0},)),
     },
     "account.payment": {
         "action_open_nsf": Call(MANAGERS, "payment"),
@@ -293,12 +297,14 @@ METHODS = {
             args=({"amount": 1.0},),
             context={"active_model": "account.move", "active_ids": ["@invoice"]},
         ),
+        # The ids of lines that the user may read.
         "default_get": Call(
-            INVOICERS,
+            READERS | {"portal"},
             args=(["line_ids"],),
             context={"active_model": "account.move", "active_ids": ["@invoice"]},
         ),
-        "write": Call(INVOICERS, "own_register", ({"amount": 2.0},)),
+        # Core lets everybody with the right to pay write on the wizards of others.
+        "write": Call(INVOICERS | {"foreign"}, "own_register", ({"amount": 2.0},)),
     },
     "collections.aging.balance": {
         "action_open_customer": Call(AGENTS, "balance"),
@@ -311,7 +317,8 @@ METHODS = {
         "get_aging_view": Call(ANY_AGENTS),
     },
     "collections.aging.columns": {
-        "fields_get": Call(ANY_AGENTS, args=(["collections_amount_1"], ["string"])),
+        # Has no fields that others could see.
+        "fields_get": Call(ALL, args=(["collections_amount_1"], ["string"])),
         "get_aging_view": Call(ANY_AGENTS),
     },
     "collections.aging.definition": {
@@ -334,7 +341,7 @@ METHODS = {
     },
     "collections.case.wizard": {"action_assign": Call(AGENTS, "own_case_wizard")},
     "collections.cash.discount.report": {
-        "action_open_invoice": Call(READERS, "discount_report"),
+        "action_open_invoice": Call(AUDITORS, "discount_report"),
     },
     "collections.mailing": {
         "action_retry": Call(AGENTS, "mailing"),
@@ -416,7 +423,7 @@ METHODS = {
     "mail.activity": {
         "action_open_collections_form": Call(AGENTS, "activity"),
         "action_open_collections_page": Call(AGENTS, "activity"),
-        "fields_get": Call(INTERNAL, args=(["summary"], ["string"])),
+        "fields_get": Call(ALL, args=(["summary"], ["string"])),
         "get_aging_view": Call(ANY_AGENTS),
     },
     "mail.compose.message": {"action_send_mail": Call(AGENTS, "own_composer")},
