@@ -455,3 +455,84 @@ METHODS = {
         "get_collections_spreadsheet": Call(AGENTS, "customer"),
     },
 }
+
+# What the addon notes on core's documents, and who may write it there: nobody by hand,
+# as what is booked and undone goes by it. Every stored field of the addon on a model of
+# core that people cannot change on screen stands here.
+NOTED = {
+    "account.move": {
+        "collections_writeoff_reason_id": "@reason",
+        "collections_writeoff_amount": 1.0,
+        "collections_writeoff_tax_amount": 1.0,
+        "collections_payment_return_ids": [[3, "@return"]],
+    },
+    "account.move.line": {
+        "cash_discount_offer_ids": [[2, "@offer"]],
+        "collections_case_id": "@case",
+        "collections_dispute_amount": 1.0,
+        "collections_dispute_reason": "x",
+        "collections_history_ids": [[2, "@history"]],
+        "collections_promise_amount": 1.0,
+        "collections_promise_date": "2030-01-01",
+        "collections_promise_line_ids": [[2, "@promise_line"]],
+        "collections_status": "resolved",
+        "collections_status_date": "2030-01-01",
+        "collections_writeoff_line_id": "@other_line",
+    },
+    "account.partial.reconcile": {
+        "cash_discount_amount_currency": 1.0,
+        "cash_discount_move_id": "@invoice",
+        "collections_reimbursement_id": "@reimbursement",
+    },
+    "account.payment": {"collections_return_ids": [[2, "@return"]]},
+    "mail.mail": {"collections_mailing_line_id": "@mailing_line"},
+    "res.partner": {
+        "collections_balance_ids": [[2, "@balance"]],
+        "collections_promise_ids": [[2, "@promise"]],
+    },
+}
+# The records that this is tried on.
+NOTED_ON = {
+    "account.move": "invoice",
+    "account.move.line": "line",
+    "account.partial.reconcile": "partial",
+    "account.payment": "payment",
+    "mail.mail": "mail",
+    "res.partner": "customer",
+}
+# Closed to others in another way: the choices of a payment are checked where they are
+# written, the vendor of a customer is for managers only, who decide on him anyway, and
+# nobody writes on the report of somebody else's mailing.
+NOTED_ELSEWHERE = {
+    ("account.payment.register", "cash_discount_choices"),
+    ("mail.compose.message", "collections_mailing_id"),
+    ("res.partner", "collections_one_time_customer_id"),
+}
+
+# What the code reads from the context, which programs send with every call. The first
+# open a guard and must be objects of the addon; of the others any value does no harm.
+CONTEXT_TOKENS = {
+    "collections_cash_discount",
+    "collections_payment_return",
+    "collections_periods_written",
+    "collections_reimbursement",
+    "collections_reversing",
+    "collections_settlement_choices",
+    "collections_settlement_limits",
+    "collections_status_history",
+    "collections_writeoff",
+}
+CONTEXT_OPTIONS = {
+    "collections_company_id",  # one of the companies in use, else ignored
+    "collections_date",  # as of when open amounts are shown
+    "collections_default_periods",  # proposals of a new definition
+    "collections_definition_id",  # read with the rights of the user
+    "collections_pool_id",
+    "collections_refresh_later",  # the settlement is checked again when it is booked
+    "collections_refreshing",
+    "collections_snapshot_id",
+    "collections_statement_date_from",
+    "collections_statement_date_to",
+    "collections_statement_open_only",
+    "collections_undo_date",  # a date object, which programs cannot send
+}

@@ -346,6 +346,10 @@ class AccessCommon(CashDiscountCommon, PaymentReturnCommon, ReimbursementCommon)
         plain = json.loads(json.dumps(result, default=json_default))
         return None if xmlrpc.client.dumps((plain,)) else name
 
+    def _assert_no_problems(self, problems):
+        problems = list(filter(None, problems))
+        self.assertFalse(problems, "\n".join(problems))
+
 
 @tagged("post_install", "-at_install")
 class TestAccess(AccessCommon):
@@ -457,7 +461,3 @@ class TestAccess(AccessCommon):
         if (found or []) == (record.ids if role in line.read else []):
             return None
         return f"{role}: {model} finds {found}, {error}"
-
-    def _assert_no_problems(self, problems):
-        problems = list(filter(None, problems))
-        self.assertFalse(problems, "\n".join(problems))
