@@ -313,6 +313,7 @@ METHODS = {
         "action_open_writeoff": Call(MANAGERS, "balance"),
         "action_refresh": Call(AGENTS, "balance"),
         "action_send_collections_email": Call(AGENTS, "balance"),
+        "export_data": Call(AGENTS, "balance", (["partner_id"],)),
         "fields_get": Call(ANY_AGENTS, args=(["amount_1"], ["string"])),
         "get_aging_view": Call(ANY_AGENTS),
     },
@@ -407,6 +408,7 @@ METHODS = {
     "collections.status.wizard": {"action_apply": Call(AGENTS, "own_status_wizard")},
     "collections.worklist": {
         "action_open_collections_page": Call(AGENTS, "worklist"),
+        "export_data": Call(AGENTS, "worklist", (["partner_id"],)),
         "get_aging_view": Call(ANY_AGENTS),
     },
     "collections.writeoff.reversal.wizard": {

@@ -106,7 +106,9 @@ class TestAccessForged(AccessCommon):
         move = move.with_env(self.env).sudo()
         self.assertFalse(move.collections_writeoff_reason_id)
         self.assertFalse(move.collections_writeoff_amount)
-        self.assertEqual(set(move.line_ids.mapped("collections_status")), {"not_disputed"})
+        self.assertEqual(
+            set(move.line_ids.mapped("collections_status")), {"not_disputed"}
+        )
         for name in (*line_vals, "collections_case_id"):
             if name != "collections_status":
                 self.assertFalse(any(move.line_ids.mapped(name)), name)
@@ -308,15 +310,11 @@ class TestAccessForged(AccessCommon):
 
     def test_pool_for_all_companies_needs_an_author_in_them(self):
         pool = self._create_pool([("customer_rank", ">", 0)], company_id=False)
-        of_other = pool.sudo().with_context(
-            allowed_company_ids=self.other_company.ids
-        )
+        of_other = pool.sudo().with_context(allowed_company_ids=self.other_company.ids)
         with self.assertRaisesRegex(ValidationError, "does not work for"):
             of_other.get_partners()
         both = self.company | self.other_company
-        pool.with_user(
-            self._create_user("of_both", "base.group_user", companies=both)
-        )
+        pool.with_user(self._create_user("of_both", "base.group_user", companies=both))
         group_manager = self._create_user(
             "group_manager", "credit_collections.group_collections_manager", both
         )
@@ -423,8 +421,10 @@ class TestAccessForged(AccessCommon):
                 or name in shared
             ):
                 continue
-            rules = self.env["ir.rule"].sudo().search(
-                [("model_id.model", "=", name), ("groups", "=", False)]
+            rules = (
+                self.env["ir.rule"]
+                .sudo()
+                .search([("model_id.model", "=", name), ("groups", "=", False)])
             )
             self.assertTrue(rules, name)
             if Model._transient:
@@ -434,7 +434,9 @@ class TestAccessForged(AccessCommon):
         branch = self.env["res.company"].create(
             {"name": "Branch", "parent_id": self.company.id}
         )
-        user = self._create_user("of_branch", "credit_collections.group_collections_manager", branch)
+        user = self._create_user(
+            "of_branch", "credit_collections.group_collections_manager", branch
+        )
         self.env.invalidate_all()
         self.assertTrue(self.definition.with_user(user).read(["name"]))
         self.assertTrue(self.world["pool"].with_user(user).read(["name"]))
