@@ -538,3 +538,12 @@ CONTEXT_OPTIONS = {
     "collections_statement_open_only",
     "collections_undo_date",  # a date object, which programs cannot send
 }
+
+# The pages and files of the addon, and what comes back to whom: the answer to those who
+# are named, and another one to the others. Anonymous visitors are sent to the login.
+ROUTES = {
+    "/my/statement": (200, ALL - {"anonymous"}, None),
+    # Who is no customer of the company is sent back to the page.
+    "/my/statement/<int:company_id>/download": (200, frozenset({"portal"}), 303),
+    "/collections/spreadsheet/<int:partner_id>": (200, AGENTS, 403),
+}

@@ -207,21 +207,26 @@ class AccessCommon(CashDiscountCommon, PaymentReturnCommon, ReimbursementCommon)
 
     # === OWN WIZARDS ===
 
+    def _get_wizard_user(self, name, user):
+        """Return who makes a wizard: a manager for those who may not."""
+        if user == self.users["foreign"]:
+            return self.users["manager"]
+        # E-mails of other kinds are written by users without any right, too.
+        if name == "own_composer":
+            may = user.has_group(AGENT)
+        else:
+            model = self._get_wizard_recipe(name)[0]
+            may = self.env[model].with_user(user).has_access("create")
+        return user if may else self.users["manager"]
+
     def _make_wizard(self, name, user):
-        """Return the wizard of a user; a manager's when he may not make one."""
+        """Return a new wizard of a user, or a line of the one he has."""
         model, records, vals = self._get_wizard_recipe(name)
         if name.endswith("_line"):
-            return self._make_wizard(name.removesuffix("_line"), user).line_ids[:1]
+            return self._get_record(name.removesuffix("_line"), user).line_ids[:1]
         if name == "own_setup_step":
-            return self._make_wizard("own_setup", user).step_ids.filtered(
-                lambda step: step.code == "pool"
-            )
-        if user == self.users["foreign"] or not (
-            self.env[model].with_user(user).has_access("create")
-            # Users without any right write e-mails too.
-            and (name != "own_composer" or user.has_group(AGENT))
-        ):
-            user = self.users["manager"]
+            steps = self._get_record("own_setup", user).step_ids
+            return steps.filtered(lambda step: step.code == "pool")
         context = {}
         if records is not None:
             context = {"active_model": records._name, "active_ids": records.ids}
@@ -290,10 +295,18 @@ class AccessCommon(CashDiscountCommon, PaymentReturnCommon, ReimbursementCommon)
 
     # === CALLS ===
 
+    def setUp(self):
+        super().setUp()
+        self.wizards = {}
+
     def _get_record(self, name, user):
-        if name.startswith("own_"):
-            return self._make_wizard(name, user)
-        return self.world[name]
+        if not name.startswith("own_"):
+            return self.world[name]
+        maker = self._get_wizard_user(name, user)
+        # What a call does with it is taken back, so one serves all calls.
+        if (name, maker) not in self.wizards:
+            self.wizards[name, maker] = self._make_wizard(name, maker)
+        return self.wizards[name, maker]
 
     def _resolve(self, value, user):
         """Return data of the table with the ids of the records that it names."""

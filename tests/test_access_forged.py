@@ -4,7 +4,7 @@ from pathlib import Path
 
 from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import tagged
+from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
 from .access_table import (
@@ -13,10 +13,45 @@ from .access_table import (
     NOTED,
     NOTED_ELSEWHERE,
     NOTED_ON,
+    ROUTES,
 )
-from .test_access import NOISE, AccessCommon
+from .test_access import ADDON, NOISE, AccessCommon
 
 SOURCES = Path(__file__).parent.parent
+
+
+@tagged("post_install", "-at_install")
+class TestAccessRoutes(AccessCommon, HttpCase):
+    """Pages and files are for those whom the table names."""
+
+    def test_every_route_has_a_line(self):
+        found = {
+            rule.rule
+            for rule in self.env["ir.http"].routing_map().iter_rules()
+            if rule.endpoint.original_endpoint.__module__.startswith(ADDON)
+        }
+        self.assertEqual(found, set(ROUTES))
+
+    @mute_logger("odoo.http", *NOISE)
+    def test_routes(self):
+        ids = {
+            "<int:company_id>": self.company.id,
+            "<int:partner_id>": self.world["customer"].id,
+        }
+        for role, user in self.users.items():
+            login = None if role == "anonymous" else user.sudo().login
+            self.authenticate(login, login and login.ljust(8, "x"))
+            for route, (status, allowed, other) in ROUTES.items():
+                url = route
+                for name, record_id in ids.items():
+                    url = url.replace(name, str(record_id))
+                expected = status if role in allowed else other
+                with self.subTest(role=role, url=url):
+                    response = self.url_open(url, allow_redirects=False)
+                    if role == "anonymous":
+                        self.assertIn("/web/login", response.headers["Location"])
+                    else:
+                        self.assertEqual(response.status_code, expected)
 
 
 @tagged("post_install", "-at_install")
