@@ -1,4 +1,5 @@
 import ast
+import inspect
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
+from .. import controllers
 from .access_table import (
     CONTEXT_OPTIONS,
     CONTEXT_TOKENS,
@@ -26,9 +28,14 @@ class TestAccessRoutes(AccessCommon, HttpCase):
 
     def test_every_route_has_a_line(self):
         found = {
-            rule.rule
-            for rule in self.env["ir.http"].routing_map().iter_rules()
-            if rule.endpoint.original_endpoint.__module__.startswith(ADDON)
+            route
+            for module in vars(controllers).values()
+            if inspect.ismodule(module)
+            for _name, cls in inspect.getmembers(module, inspect.isclass)
+            if cls.__module__.startswith(ADDON)
+            for method in vars(cls).values()
+            if hasattr(method, "original_routing")
+            for route in method.original_routing["routes"]
         }
         self.assertEqual(found, set(ROUTES))
 
