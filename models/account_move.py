@@ -6,7 +6,13 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from .collections_posting import AGENT, RETURN_TOKEN, WRITEOFF_TOKEN
+from .collections_posting import (
+    AGENT,
+    INTERNAL,
+    RETURN_TOKEN,
+    REVERSING_TOKEN,
+    WRITEOFF_TOKEN,
+)
 from .collections_reimbursement_posting import REIMBURSEMENT_TOKEN
 
 WRITEOFF_FIELDS = frozenset(
@@ -28,6 +34,7 @@ class AccountMove(models.Model):
         copy=False,
         index="btree_not_null",
         ondelete="restrict",
+        groups=INTERNAL,
         help="Why customer items were written off with this entry. Reversals of "
         "write-offs carry it too.",
     )
@@ -36,6 +43,7 @@ class AccountMove(models.Model):
         currency_field="company_currency_id",
         readonly=True,
         copy=False,
+        groups=INTERNAL,
         help="What the entry writes off, tax included, in company currency. Negative "
         "for written-off credits and for reversals.",
     )
@@ -44,6 +52,7 @@ class AccountMove(models.Model):
         currency_field="company_currency_id",
         readonly=True,
         copy=False,
+        groups=INTERNAL,
         help="The tax in it that was booked back on the accounts of the taxes.",
     )
     collections_writeoff_state = fields.Selection(
@@ -56,16 +65,19 @@ class AccountMove(models.Model):
         ],
         string="Write-off State",
         compute="_compute_collections_writeoff_state",
+        groups=INTERNAL,
     )
     collections_written_off_amount = fields.Monetary(
         string="Written Off",
         compute="_compute_collections_written_off_amount",
+        groups=INTERNAL,
         help="What of the invoice is written off, in its currency.",
     )
     collections_is_written_off = fields.Boolean(
         string="Has Write-offs",
         compute="_compute_collections_written_off_amount",
         search="_search_collections_is_written_off",
+        groups=INTERNAL,
     )
 
     collections_payment_return_ids = fields.One2many(
@@ -235,6 +247,8 @@ class AccountMove(models.Model):
 
     def action_view_writeoffs(self):
         """Open the entries that write the invoices off."""
+        # Customers read their invoices too, but not why they were written off.
+        self.env["collections.writeoff.reason"].check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.account_move_action_writeoffs"
         )
@@ -276,6 +290,7 @@ class AccountMove(models.Model):
 
     def action_view_reimbursement(self):
         """Open the reimbursement that the bill or entry belongs to."""
+        self.check_access("read")
         return self.collections_reimbursement_id._get_records_action(
             name=self.env._("Reimbursement")
         )
@@ -334,7 +349,7 @@ class AccountMove(models.Model):
         # Core keeps what is matched with an entry in draft.
         drafts = self.filtered(lambda move: move.state == "draft")
         if drafts:
-            drafts = drafts.with_context(collections_reversing=True)
+            drafts = drafts.with_context(collections_reversing=REVERSING_TOKEN)
             drafts.line_ids.remove_move_reconcile()
             drafts.button_cancel()
         moves = self.filtered(lambda move: move._is_in_force())
@@ -671,7 +686,7 @@ class AccountMove(models.Model):
         # the bill of a reimbursement is not reversed alone
         if cancel:
             # What is taken off its items here is reversed already.
-            self = self.with_context(collections_reversing=True)
+            self = self.with_context(collections_reversing=REVERSING_TOKEN)
         self._check_payment_not_returned()
         self._check_not_reimbursed()
         entries = self.filtered("collections_writeoff_reason_id")

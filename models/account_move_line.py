@@ -4,6 +4,7 @@ from odoo.tools import SQL
 from odoo.tools.sql import column_exists
 
 from .collections_cash_discount import CHOICES_KEY
+from .collections_posting import INTERNAL
 
 LIMITS_KEY = "collections_settlement_limits"
 
@@ -51,6 +52,7 @@ class AccountMoveLine(models.Model):
         readonly=True,
         copy=False,
         index="btree_not_null",
+        groups=INTERNAL,
         help="The item that this line of a write-off closes.",
     )
     collections_amount_open = fields.Monetary(

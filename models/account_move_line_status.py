@@ -1,7 +1,9 @@
 import math
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+
+from .collections_posting import INTERNAL
 
 COLLECTIONS_STATUSES = [
     ("not_disputed", "Not disputed"),
@@ -17,6 +19,8 @@ STATUS_FIELDS = (
     "collections_dispute_reason",
     "collections_dispute_amount",
 )
+# What is said by the methods below only: they check who says it and keep the history.
+SAID_FIELDS = (*STATUS_FIELDS, "collections_status_date", "collections_case_id")
 # In the context it says that the history is written by the caller, for all items at
 # once. Nobody can send it over RPC.
 NOTED_BY_CALLER = object()
@@ -32,30 +36,34 @@ class AccountMoveLine(models.Model):
         default="not_disputed",
         readonly=True,
         copy=False,
+        groups=INTERNAL,
         help="What the customer says about the open item.",
     )
     collections_status_date = fields.Date(
         string="Status since",
         readonly=True,
         copy=False,
+        groups=INTERNAL,
         help="The day the collection status was set.",
     )
     collections_promise_date = fields.Date(
-        string="Promised for", readonly=True, copy=False
+        string="Promised for", readonly=True, copy=False, groups=INTERNAL
     )
     collections_promise_amount = fields.Monetary(
         string="Promised Amount",
         readonly=True,
         copy=False,
+        groups=INTERNAL,
         help="In the currency of the item. Empty when all that is open was promised.",
     )
     collections_dispute_reason = fields.Char(
-        string="Dispute Reason", readonly=True, copy=False
+        string="Dispute Reason", readonly=True, copy=False, groups=INTERNAL
     )
     collections_dispute_amount = fields.Monetary(
         string="Disputed Amount",
         readonly=True,
         copy=False,
+        groups=INTERNAL,
         help="In the currency of the item. Empty when all that is open is disputed.",
     )
     collections_history_ids = fields.One2many(
@@ -63,12 +71,14 @@ class AccountMoveLine(models.Model):
         inverse_name="move_line_id",
         string="Status History",
         readonly=True,
+        groups=INTERNAL,
     )
     collections_promise_line_ids = fields.One2many(
         comodel_name="collections.promise.line",
         inverse_name="move_line_id",
         string="Promises",
         readonly=True,
+        groups=INTERNAL,
     )
 
     _collections_status_idx = models.Index(
@@ -77,7 +87,27 @@ class AccountMoveLine(models.Model):
 
     # === CRUD METHODS === #
 
+    @api.model
+    def default_get(self, fields_list):
+        # EXTENDS base: nor does a context say what customers said
+        names = [name for name in fields_list if name not in SAID_FIELDS]
+        result = super().default_get(names)
+        if "collections_status" in fields_list:
+            result["collections_status"] = "not_disputed"
+        return result
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            if vals.get("collections_status", "not_disputed") != "not_disputed" or any(
+                vals.get(name) for name in SAID_FIELDS if name != "collections_status"
+            ):
+                self._check_said_by_methods()
+        return super().create(vals_list)
+
     def write(self, vals):
+        if any(name in vals for name in SAID_FIELDS):
+            self._check_said_by_methods()
         # EXTENDS account: the history misses nothing, whoever writes a status
         if (
             not any(name in vals for name in STATUS_FIELDS)
@@ -88,6 +118,20 @@ class AccountMoveLine(models.Model):
         result = super().write(vals)
         self.env["collections.status.history"]._note(self, before)
         return result
+
+    @api.model
+    def _check_said_by_methods(self):
+        """Refuse a status or case that users, over RPC as well, write by hand.
+
+        :raise AccessError: when it does not come from the methods of the items
+        """
+        if not self.env.su:
+            raise AccessError(
+                self.env._(
+                    "The collection status and the case of items are set by their own "
+                    "actions only."
+                )
+            )
 
     def _get_status_values(self):
         """Return what the status fields of the items hold, by line id."""
@@ -167,6 +211,8 @@ class AccountMoveLine(models.Model):
 
     def action_view_collections_history(self):
         """Open what was said about the items so far."""
+        self.env["collections.status.history"].check_access("read")
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.collections_status_history_action"
         )
@@ -325,7 +371,7 @@ class AccountMoveLine(models.Model):
         """Judge the promises given for the items, after a match was made or undone."""
         # The column is read with the line anyway, so nothing is asked of the database
         # for the many items that nobody promised anything for.
-        promised_sudo = self.filtered("collections_promise_date").sudo()
+        promised_sudo = self.sudo().filtered("collections_promise_date")
         if promised_sudo:
             promised_sudo.collections_promise_line_ids.promise_id._judge("matching")
 

@@ -1,9 +1,16 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 
-from .collections_posting import CASH_DISCOUNT_TOKEN
+from .collections_posting import CASH_DISCOUNT_TOKEN, REVERSING_TOKEN
 
-DISCOUNT_FIELDS = frozenset({"cash_discount_move_id", "cash_discount_amount_currency"})
+# What a match says of discounts and reimbursements: undoing it, or them, goes by that.
+NOTED_FIELDS = frozenset(
+    {
+        "cash_discount_move_id",
+        "cash_discount_amount_currency",
+        "collections_reimbursement_id",
+    }
+)
 
 
 class AccountPartialReconcile(models.Model):
@@ -53,37 +60,40 @@ class AccountPartialReconcile(models.Model):
 
     @api.model
     def default_get(self, fields_list):
-        # EXTENDS base: nor does a context say what was deducted
+        # EXTENDS base: nor does a context say what was deducted or reimbursed
         result = super().default_get(fields_list)
-        for name in DISCOUNT_FIELDS:
+        for name in NOTED_FIELDS:
             result.pop(name, None)
         return result
 
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:
-            self._check_cash_discount_vals(vals)
+            self._check_noted_vals(vals)
         # EXTENDS account: cash keeps promises the moment it is matched
         partials = super().create(vals_list)
         partials.debit_move_id._judge_promises()
         return partials
 
     def write(self, vals):
-        self._check_cash_discount_vals(vals)
+        self._check_noted_vals(vals)
         return super().write(vals)
 
     @api.model
-    def _check_cash_discount_vals(self, vals):
-        """Refuse discounts that were not booked here.
+    def _check_noted_vals(self, vals):
+        """Refuse discounts and reimbursements that were not booked here.
 
-        :raise AccessError: when users, over RPC as well, note a discount on a match
+        :raise AccessError: when users, over RPC as well, note one on a match
         """
-        if DISCOUNT_FIELDS.isdisjoint(vals) or self.env.su:
+        if NOTED_FIELDS.isdisjoint(vals) or self.env.su:
             return
         token = self.env.context.get("collections_cash_discount")
         if token is not CASH_DISCOUNT_TOKEN:
             raise AccessError(
-                self.env._("Cash discounts are noted only when payments are matched.")
+                self.env._(
+                    "Cash discounts and reimbursements are noted on matches only when "
+                    "they are booked."
+                )
             )
 
     def unlink(self):
@@ -101,7 +111,7 @@ class AccountPartialReconcile(models.Model):
 
         Taken off its item, a discount would stay behind as a credit of the customer.
         """
-        if self.env.context.get("collections_reversing"):
+        if self.env.context.get("collections_reversing") is REVERSING_TOKEN:
             return self.env["account.move"]
         entries = (self.debit_move_id | self.credit_move_id).move_id.filtered(
             lambda move: (

@@ -4,6 +4,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..tools.aging import MAX_PERIODS
+from ..tools.spreadsheet import escape_export
 from .collections_aging_period import INDICATORS
 
 PERIOD_COLUMNS = [f"amount_{position}" for position in range(1, MAX_PERIODS + 1)]
@@ -190,6 +191,11 @@ class CollectionsAgingBalance(models.Model):
                     {"searchable": False, "sortable": False, "exportable": False}
                 )
         return result
+
+    def export_data(self, fields_to_export):
+        # EXTENDS base: names that customers gave themselves are no formulas
+        self.check_access("read")
+        return escape_export(super().export_data(fields_to_export))
 
     # === ACTION METHODS === #
 

@@ -284,6 +284,7 @@ class CollectionsCase(models.Model):
 
     def action_view_items(self):
         """Open the items of the cases."""
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.account_move_line_action_open_items"
         )

@@ -31,6 +31,16 @@ class CollectionsPool(models.Model):
         help="Which contacts belong to the pool. A contact person who matches stands "
         "for the company he belongs to.",
     )
+    # By night the query runs for everybody: it must not see more than its author.
+    domain_user_id = fields.Many2one(
+        comodel_name="res.users",
+        string="Customers Chosen By",
+        readonly=True,
+        copy=False,
+        ondelete="restrict",
+        help="Snapshots find the customers that this user may see, by what this user "
+        "may read.",
+    )
     definition_id = fields.Many2one(
         comodel_name="collections.aging.definition",
         string="Aging Period Definition",
@@ -92,6 +102,30 @@ class CollectionsPool(models.Model):
 
     # === CRUD METHODS === #
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            self._check_no_author(vals)
+            vals["domain_user_id"] = self.env.uid
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self._check_no_author(vals)
+        if {"domain", "company_id"} & vals.keys():
+            vals = {**vals, "domain_user_id": self.env.uid}
+        return super().write(vals)
+
+    @api.model
+    def _check_no_author(self, vals):
+        """Refuse queries in the name of somebody else.
+
+        :raise AccessError: when users, over RPC as well, say who the author is
+        """
+        if "domain_user_id" in vals:
+            raise AccessError(
+                self.env._("Whoever chooses the customers of a pool answers for it.")
+            )
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_used(self):
         used = (
@@ -130,6 +164,7 @@ class CollectionsPool(models.Model):
     def action_view_balances(self):
         """Open Aged Balances with this pool chosen."""
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.collections_aging_balance_action"
         )
@@ -195,6 +230,8 @@ class CollectionsPool(models.Model):
         Partner = self.env["res.partner"].with_context(
             allowed_company_ids=companies.ids, active_test=True
         )
+        if self.env.su:
+            Partner = Partner.with_user(self._get_author(companies))
         try:
             domain = Domain(ast.literal_eval((self.domain or "[]").strip()))
             query = Partner._search(domain)
@@ -204,9 +241,10 @@ class CollectionsPool(models.Model):
         except AccessError as error:
             raise ValidationError(
                 self.env._(
-                    "The customer pool %(pool)s asks for something you may not read: "
-                    "%(error)s",
+                    "The customer pool %(pool)s asks for something that %(user)s may "
+                    "not read: %(error)s",
                     pool=self.name,
+                    user=Partner.env.user.name,
                     error=error,
                 )
             ) from error
@@ -226,6 +264,28 @@ class CollectionsPool(models.Model):
             """,
             query_sql,
         )
+
+    def _get_author(self, companies):
+        """Return the user whose rights the query runs with when nobody asks himself.
+
+        :param companies: the `res.company` that customers are looked for in
+        :return: a `res.users`
+        :raise ValidationError: when the user does not work for one of them
+        """
+        author = self.domain_user_id or self.create_uid
+        foreign = companies - author.company_ids
+        if foreign and not author._is_superuser():
+            raise ValidationError(
+                self.env._(
+                    "%(user)s chose the customers of the pool %(pool)s and does not "
+                    "work for %(companies)s. Make a pool for that company, or let "
+                    "somebody who works for it choose the customers again.",
+                    user=author.name,
+                    pool=self.name,
+                    companies=", ".join(foreign.mapped("name")),
+                )
+            )
+        return author
 
     @api.model
     def _get_choices(self, agent):

@@ -8,6 +8,8 @@ from ..exceptions import MissingParameterError
 
 AGENT = "credit_collections.group_collections_agent"
 MANAGER = "credit_collections.group_collections_manager"
+# On documents that customers read in the portal, and on companies: not for them.
+INTERNAL = "base.group_user"
 # What accounting keeps for itself: an amount booked there would not leave the books of
 # the customer, or would have to be explained by the bank.
 REFUSED_ACCOUNT_TYPES = (
@@ -23,6 +25,8 @@ LEDGER_ACCOUNT_DOMAIN = str([("account_type", "not in", REFUSED_ACCOUNT_TYPES)])
 WRITEOFF_TOKEN = object()
 # The same for what returned payments do themselves.
 RETURN_TOKEN = object()
+# And for reversals, which take the discounts of an entry back themselves.
+REVERSING_TOKEN = object()
 # And for the discounts noted on matches.
 CASH_DISCOUNT_TOKEN = object()
 

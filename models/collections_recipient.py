@@ -63,6 +63,16 @@ class CollectionsRecipient(models.AbstractModel):
             )
 
     @api.model
+    def _check_agent_reads(self, records):
+        """Refuse users who do not collect, and records that they may not see.
+
+        :param records: what they ask about
+        :raise AccessError: when the user is no collections agent, or not of the company
+        """
+        self._check_agent()
+        records.check_access("read")
+
+    @api.model
     def _get_company(self):
         """Return the company that is written for.
 

@@ -143,6 +143,7 @@ class CollectionsReimbursementRun(models.Model):
 
     def action_view_reimbursements(self):
         """Open what the run has reimbursed."""
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.collections_reimbursement_action"
         )

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, float_repr
 
+from ..tools.spreadsheet import escape_export
 from .collections_score_rule import AMOUNTS
 
 COUNTED_DAYS = 365  # for how long a broken promise or a returned payment counts
@@ -208,6 +209,11 @@ class CollectionsWorklist(models.Model):
                AND message.message_type = 'email_outgoing'
             """
         )
+
+    def export_data(self, fields_to_export):
+        # EXTENDS base: names that customers gave themselves are no formulas
+        self.check_access("read")
+        return escape_export(super().export_data(fields_to_export))
 
     # === ACTION METHODS === #
 

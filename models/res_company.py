@@ -1,7 +1,11 @@
 from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 
-from .collections_posting import LEDGER_ACCOUNT_DOMAIN, REFUSED_ACCOUNT_TYPES
+from .collections_posting import (
+    INTERNAL,
+    LEDGER_ACCOUNT_DOMAIN,
+    REFUSED_ACCOUNT_TYPES,
+)
 
 CLEARING_ACCOUNT_DOMAIN = str(
     [("account_type", "not in", REFUSED_ACCOUNT_TYPES), ("reconcile", "=", True)]
@@ -14,22 +18,26 @@ class ResCompany(models.Model):
     collections_aging_definition_id = fields.Many2one(
         comodel_name="collections.aging.definition",
         string="Default Aging Period Definition",
+        groups=INTERNAL,
         help="Used where the customer pool names none. When both are empty, the first "
         "definition of the list is used.",
     )
     collections_team_id = fields.Many2one(
         comodel_name="collections.team",
+        groups=INTERNAL,
         help="New collections agents join this team. When empty, the team Collections "
         "is made with the first agent.",
     )
     collections_snapshot_daily = fields.Boolean(
         string="Daily Aging Snapshot",
         default=True,
+        groups=INTERNAL,
         help="Age the balances of all customers every night. Customer pools can ask "
         "for a run of their own.",
     )
     collections_snapshot_retention_days = fields.Integer(
         string="Keep Snapshots",
+        groups=INTERNAL,
         help="Older snapshots are deleted by the nightly run, except those that hold "
         "the latest figures of a customer. 0 keeps all of them.",
     )
@@ -38,18 +46,21 @@ class ResCompany(models.Model):
         comodel_name="account.journal",
         string="Settlement Journal",
         domain="[('type', '=', 'general')]",
+        groups=INTERNAL,
         help="Receives the entries of cash discounts, and the transfers of "
         "reimbursements. What other systems call a "
         "journal of type Customer payment is Odoo's journal of type Miscellaneous.",
     )
     collections_partial_cash_discount = fields.Boolean(
         string="Cash Discounts on Partial Payments",
+        groups=INTERNAL,
         help="A payment of a part of an invoice in time earns its part of the early "
         "payment discount, booked as an entry of its own. When off, Odoo gives the "
         "discount to the payment of the whole invoice only.",
     )
     collections_credit_note_cash_discount = fields.Boolean(
         string="Cash Discounts on Credit Notes",
+        groups=INTERNAL,
         help="A credit note that is paid out within its discount period is paid out "
         "less the discount. Matched with an invoice it earns none: payments earn the "
         "discount of what is left of the invoice.",
@@ -62,6 +73,7 @@ class ResCompany(models.Model):
         string="Cash Discount Administration",
         default="unspecific",
         required=True,
+        groups=INTERNAL,
         help="What happens when a customer deducts less than he may. Unspecific makes "
         "the discount smaller by what was paid too much. Specific gives all of it and "
         "books what was paid too much up to the maximum; more stays open on the "
@@ -69,6 +81,7 @@ class ResCompany(models.Model):
     )
     collections_max_overunderpayment = fields.Monetary(
         string="Maximum Overpayment or Underpayment",
+        groups=INTERNAL,
         help="Up to this amount, in company currency, what was paid too much or too "
         "little is booked and the invoice closed. 0 for none.",
     )
@@ -76,9 +89,11 @@ class ResCompany(models.Model):
         comodel_name="account.account",
         string="Over- and Underpayment Account",
         domain=LEDGER_ACCOUNT_DOMAIN,
+        groups=INTERNAL,
     )
     collections_max_penny_difference = fields.Monetary(
         string="Maximum Penny Difference",
+        groups=INTERNAL,
         help="Differences up to this amount, in company currency, go to an account of "
         "their own. 0 for none.",
     )
@@ -86,11 +101,13 @@ class ResCompany(models.Model):
         comodel_name="account.account",
         string="Penny Difference Account",
         domain=LEDGER_ACCOUNT_DOMAIN,
+        groups=INTERNAL,
     )
     collections_writeoff_journal_id = fields.Many2one(
         comodel_name="account.journal",
         string="Write-off Journal",
         domain="[('type', '=', 'general')]",
+        groups=INTERNAL,
         help="Receives the write-off entries. What other systems call a journal of "
         "type Daily is Odoo's journal of type Miscellaneous.",
     )
@@ -98,6 +115,7 @@ class ResCompany(models.Model):
         comodel_name="account.account",
         string="Write-off Account",
         domain=LEDGER_ACCOUNT_DOMAIN,
+        groups=INTERNAL,
         help="Takes what is written off, as an expense or against an allowance for "
         "doubtful debts. Reasons and customers can have an account of their own.",
     )
@@ -105,20 +123,24 @@ class ResCompany(models.Model):
         comodel_name="collections.writeoff.reason",
         string="Default Write-off Reason",
         ondelete="restrict",
+        groups=INTERNAL,
         help="Proposed for every write-off. It can be changed there.",
     )
     collections_writeoff_separate_tax = fields.Boolean(
         string="Separate Sales Tax",
+        groups=INTERNAL,
         help="The tax in what is written off goes back to its own accounts and tax "
         "report lines. When off, the tax is part of the loss; taxes due on payment are "
         "taken back always.",
     )
     collections_writeoff_draft = fields.Boolean(
         string="Leave Write-offs in Draft",
+        groups=INTERNAL,
         help="The items stay open until somebody posts the entry.",
     )
     collections_writeoff_review_amount = fields.Monetary(
         string="Review from",
+        groups=INTERNAL,
         help="From this amount on, the write-off of a customer stays in draft for a "
         "second person. 0 for none.",
     )
@@ -127,6 +149,7 @@ class ResCompany(models.Model):
         comodel_name="account.journal",
         string="Journal of Returned Payments",
         domain="[('type', '=', 'general')]",
+        groups=INTERNAL,
         help="Receives the entries that take back payments which the bank returns "
         "(NSF), unless the bank journal has one of its own. What other systems call a "
         "journal of type Customer payment is Odoo's journal of type Miscellaneous.",
@@ -134,6 +157,7 @@ class ResCompany(models.Model):
 
     collections_reimbursement_minimum = fields.Monetary(
         string="Minimum Reimbursement",
+        groups=INTERNAL,
         help="Customers with a credit below this are held. Exactly this amount is "
         "reimbursed.",
     )
@@ -141,6 +165,7 @@ class ResCompany(models.Model):
         comodel_name="account.account",
         string="Clearing Account of Reimbursements",
         domain=CLEARING_ACCOUNT_DOMAIN,
+        groups=INTERNAL,
         help="Stands on the vendor bill, as Odoo allows no receivable account there, "
         "and is closed by the transfer entry at once. It has to allow reconciliation "
         "and to be neither receivable nor payable.",
@@ -149,6 +174,7 @@ class ResCompany(models.Model):
         comodel_name="account.journal",
         string="Journal of Reimbursement Bills",
         domain="[('type', '=', 'purchase')]",
+        groups=INTERNAL,
         help="Receives the vendor bills. When empty, the first purchase journal does. "
         "The transfer entries go to the settlement journal.",
     )
@@ -160,6 +186,7 @@ class ResCompany(models.Model):
         string="Reimburse to",
         default="one_time",
         required=True,
+        groups=INTERNAL,
         help="Who gets the bill when the customer has no vendor account: a one-time "
         "vendor, made with the first reimbursement, or the customer's own contact.",
     )
@@ -172,6 +199,7 @@ class ResCompany(models.Model):
         comodel_name="mail.template",
         string="E-mail to Customer",
         domain="[('collections_kind', '=', 'collections')]",
+        groups=INTERNAL,
         help="For e-mails about what is open. Left empty, the shipped template is "
         "used.",
     )
@@ -179,12 +207,14 @@ class ResCompany(models.Model):
         comodel_name="mail.template",
         string="E-mail with Statement",
         domain="[('collections_kind', '=', 'statement')]",
+        groups=INTERNAL,
         help="For statements of account. Left empty, the shipped template is used.",
     )
     collections_salesperson_template_id = fields.Many2one(
         comodel_name="mail.template",
         string="E-mail to Salesperson",
         domain="[('collections_kind', '=', 'salesperson')]",
+        groups=INTERNAL,
         help="For the internal copy. Left empty, the shipped template is used.",
     )
 
@@ -388,7 +418,11 @@ class ResCompany(models.Model):
 
     @api.model
     def action_open_collections_parameters(self):
-        """Open the collections parameters of the current company."""
+        """Open the collections parameters of the current company.
+
+        :raise AccessError: when the user is not a collections manager
+        """
+        self.env["collections.posting"]._check_manager()
         return self.env.company._get_collections_parameters_action()
 
     def _get_collections_parameters_action(self):

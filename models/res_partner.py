@@ -467,6 +467,7 @@ class ResPartner(models.Model):
 
     def action_view_writeoffs(self):
         """Open the write-offs of the customers."""
+        self.env["collections.recipient"]._check_agent_reads(self)
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.account_move_action_writeoffs"
         )
@@ -491,6 +492,7 @@ class ResPartner(models.Model):
         :return: a window action
         :rtype: dict
         """
+        self.env["collections.recipient"]._check_agent_reads(self)
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.collections_payment_return_action"
         )
@@ -499,6 +501,7 @@ class ResPartner(models.Model):
 
     def action_view_collections_items(self):
         """Open the open items of the customers."""
+        self.env["collections.recipient"]._check_agent_reads(self)
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.account_move_line_action_open_items"
         )
@@ -540,6 +543,7 @@ class ResPartner(models.Model):
 
     def action_view_reimbursements(self):
         """Open the reimbursements of the customers."""
+        self.env["collections.recipient"]._check_agent_reads(self)
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.collections_reimbursement_action"
         )
@@ -600,8 +604,7 @@ class ResPartner(models.Model):
         :raise AccessError: when the user is no collections agent
         """
         Recipient = self.env["collections.recipient"]
-        Recipient._check_agent()
-        self.check_access("read")
+        Recipient._check_agent_reads(self)
         recipients = Recipient._get_recipients(self, kind)
         return [recipients[partner.id] for partner in self]
 
@@ -622,9 +625,8 @@ class ResPartner(models.Model):
         """
         Statement = self.env["collections.statement"]
         Recipient = self.env["collections.recipient"]
-        Recipient._check_agent()
+        Recipient._check_agent_reads(self)
         Recipient._check_kind(kind)
-        self.check_access("read")
         period = Statement._get_period(date_from, date_to, open_only)
         result = []
         for statement in Statement._get_localized_statements(self, kind, period=period):
@@ -654,7 +656,7 @@ class ResPartner(models.Model):
         :raise AccessError: when the user is no collections agent
         """
         Recipient = self.env["collections.recipient"]
-        Recipient._check_agent()
+        Recipient._check_agent_reads(self)
         Recipient._check_kind(kind)
         customers = self.commercial_partner_id
         company = Recipient._get_company()

@@ -282,6 +282,7 @@ class ResPartner(models.Model):
         :return: a window action; on the company that a contact person belongs to
         :rtype: dict
         """
+        self.env["collections.recipient"]._check_agent_reads(self)
         customer = self.commercial_partner_id
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.res_partner_action_collections_page"
@@ -302,6 +303,7 @@ class ResPartner(models.Model):
     def action_open_partner_form(self):
         """Open the contact itself, to change addresses and terms."""
         self.ensure_one()
+        self.env["collections.recipient"]._check_agent_reads(self)
         action = self._get_records_action()
         action["views"] = [(self.env.ref("base.view_partner_form").id, "form")]
         return action
@@ -331,6 +333,7 @@ class ResPartner(models.Model):
         :return: a window action
         """
         self.ensure_one()
+        self.env["collections.recipient"]._check_agent_reads(self)
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.mail_activity_action_collections_new"
         )
@@ -356,6 +359,7 @@ class ResPartner(models.Model):
         :return: a window action
         """
         self.ensure_one()
+        self.env["collections.recipient"]._check_agent_reads(self)
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("New Case"),

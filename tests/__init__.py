@@ -1,3 +1,6 @@
+from . import test_access
+from . import test_access_content
+from . import test_access_forged
 from . import test_aging_access
 from . import test_aging_balance
 from . import test_aging_current

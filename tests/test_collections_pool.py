@@ -99,7 +99,7 @@ class TestCollectionsPool(CollectionsCommon):
             "head_of_collections", "credit_collections.group_collections_manager"
         )
         Pool = self.env["collections.pool"].with_user(manager)
-        with self.assertRaisesRegex(ValidationError, "something you may not read"):
+        with self.assertRaisesRegex(ValidationError, "may not read"):
             Pool.create({"name": "Peep", "domain": "[('signup_type', '!=', False)]"})
 
     def test_customers_know_their_pools(self):

@@ -14,6 +14,18 @@ from typing import NamedTuple
 import xlsxwriter
 
 MAX_TEXT = 32767  # what a cell can hold
+# What the export takes for a formula or a link.
+ACTIVE_TEXTS = (
+    "=",
+    "{=",
+    "external:",
+    "file://",
+    "ftp://",
+    "http://",
+    "https://",
+    "internal:",
+    "mailto:",
+)
 MAX_SHEET_NAME = 31
 DATE_FORMAT = 14  # the short date of whoever opens the file
 PAPER_A4 = 9
@@ -92,6 +104,32 @@ def get_sheet_name(name, taken=()):
         suffix = f" {number}"
         result = clean[: MAX_SHEET_NAME - len(suffix)] + suffix
     return result
+
+
+def escape_formula(value):
+    """Return a value that stays what it is in the spreadsheets that Odoo exports.
+
+    Odoo's own export takes a text that looks like a formula or a link for one.
+
+    >>> escape_formula('=HYPERLINK("http://thief.example")')
+    '\'=HYPERLINK("http://thief.example")'
+    >>> escape_formula("Contoso = good")
+    'Contoso = good'
+    >>> escape_formula(5.0)
+    5.0
+    """
+    if isinstance(value, str) and value.startswith(ACTIVE_TEXTS):
+        return f"'{value}"
+    return value
+
+
+def escape_export(exported):
+    """Return what Odoo exports with texts that are no formulas.
+
+    :param dict exported: what `export_data` of a model returns
+    """
+    rows = [[escape_formula(value) for value in row] for row in exported["datas"]]
+    return {**exported, "datas": rows}
 
 
 def write_workbook(sheets, title="", is_right_to_left=False):

@@ -329,6 +329,7 @@ class CollectionsNsfWizard(models.TransientModel):
     def action_use_first_free_date(self):
         """Book on the first day on which that is possible."""
         self.ensure_one()
+        self.check_access("write")
         if self.first_free_date:
             self.date = self.first_free_date
         return self._get_wizard_action()
@@ -336,4 +337,5 @@ class CollectionsNsfWizard(models.TransientModel):
     def action_open_parameters(self):
         """Open the collections parameters of the company."""
         self.ensure_one()
+        self.check_access("read")
         return self.company_ids[:1]._get_collections_parameters_action()

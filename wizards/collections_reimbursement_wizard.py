@@ -212,6 +212,7 @@ class CollectionsReimbursementWizard(models.TransientModel):
     def action_open_parameters(self):
         """Open the collections parameters of the company."""
         self.ensure_one()
+        self.check_access("read")
         return self.company_id._get_collections_parameters_action()
 
     # === BUSINESS METHODS === #

@@ -327,6 +327,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
     def action_use_first_free_date(self):
         """Book on the first day that is not locked."""
         self.ensure_one()
+        self.check_access("write")
         if self.first_free_date:
             self.date = self.first_free_date
         return self._get_records_action(
@@ -336,6 +337,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
     def action_open_parameters(self):
         """Open the collections parameters of the company."""
         self.ensure_one()
+        self.check_access("read")
         return self.company_id._get_collections_parameters_action()
 
 
