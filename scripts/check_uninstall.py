@@ -45,6 +45,8 @@ PASSING = {
     "ir_module_module_exclusion",
     "ir_profile",
 }
+# Columns in which records of any kind name a model.
+MODEL_COLUMNS = ["model", "model_id", "model_name", "relation", "res_model", "resource"]
 PROBLEMS_SHOWN = 40
 
 CATALOGS = {
@@ -212,7 +214,36 @@ def _get_catalog(env):
             )
         )
         catalog[f"records of {table}"] = [row for (row,) in env.cr.fetchall()]
+    catalog["records that name a model"] = _get_mentions(env)
     return catalog
+
+
+def _get_mentions(env):
+    """Return where models of the addon are named."""
+    env.cr.execute(
+        """
+        SELECT table_name, column_name
+          FROM information_schema.columns
+          JOIN information_schema.tables USING (table_schema, table_name)
+         WHERE table_schema = 'public'
+           AND table_type = 'BASE TABLE'
+           AND data_type IN ('character varying', 'text')
+           AND column_name = ANY(%s)
+        """,
+        [MODEL_COLUMNS],
+    )
+    mentions = []
+    for table, column in env.cr.fetchall():
+        env.cr.execute(
+            SQL(
+                "SELECT %s FROM %s WHERE %s LIKE 'collections.%%' GROUP BY 1",
+                SQL.identifier(column),
+                SQL.identifier(table),
+                SQL.identifier(column),
+            )
+        )
+        mentions += [f"{table}: {model}" for (model,) in env.cr.fetchall()]
+    return mentions
 
 
 def _save(name, content):
@@ -430,10 +461,10 @@ class Work(BooksOfCore):
         activity_type = env["mail.activity.type"].search(
             [("collections_activity", "=", True)], limit=1
         )
-        for record in (case, customer):
-            record.activity_schedule(
-                activity_type_id=activity_type.id, summary="Call again"
-            )
+        customer.activity_schedule(
+            activity_type_id=activity_type.id, summary="Call again"
+        )
+        case.activity_schedule("mail.mail_activity_data_todo", summary="Ask for goods")
         env["ir.filters"].create(
             {
                 "name": "Mine",

