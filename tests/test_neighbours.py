@@ -5,7 +5,7 @@
 
 from odoo import Command
 from odoo.exceptions import UserError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
 from .common import CashDiscountCommon, PaymentReturnCommon
 
@@ -193,13 +193,16 @@ class TestReconcileOca(NeighbourCommon):
         transaction = self.env["account.bank.statement.line"].create(
             {
                 "journal_id": self.bank.id,
-                "payment_ref": invoice.name,
+                "payment_ref": "Deposit",
                 "partner_id": self.partner.id,
                 "date": "2015-07-02",
                 "amount": 297,
             }
         )
-        transaction._add_account_move_line(self._get_term_lines(invoice))
+        view = "account_reconcile_oca.bank_statement_line_form_reconcile_view"
+        with Form(transaction, view=view) as form:
+            form.add_account_move_line_id = self._get_term_lines(invoice)
+        self.assertTrue(transaction.can_reconcile)
         transaction.reconcile_bank_line()
         self.assertEqual(invoice.amount_residual, 700.0)
         self.assertEqual(self._get_taken(invoice), [3.0])
