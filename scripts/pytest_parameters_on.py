@@ -25,6 +25,12 @@ def parameters_on(load_registry):
 
 
 def _turn_on(company):
+    if company.parent_id:
+        # Accounts and journals of the parent are the branch's too.
+        company.write(
+            {name: company.parent_id[name] for name in _get_parameter_names(company)}
+        )
+        return
     env = company.with_company(company).env
 
     def create_journal(name, code, journal_type="general"):
@@ -90,3 +96,12 @@ def _turn_on(company):
             "collections_nsf_fee_product_id": fee.id,
         }
     )
+
+
+def _get_parameter_names(company):
+    """Return the fields with the parameters of a company."""
+    return [
+        name
+        for name, field in company._fields.items()
+        if name.startswith("collections_") and field.store and not field.related
+    ]
