@@ -1,4 +1,4 @@
-"""Tests that are known to fail are named, with the reason, in a file.
+"""Tests that are known to fail are named, with the reason, in files.
 
 They are run and reported as ``xfailed``, or as ``xpassed`` when they do not fail here; any
 other failure is one. A line of the file is ``Class.test  # reason``; the reason of a line
@@ -11,11 +11,18 @@ import pytest
 
 
 def pytest_addoption(parser):
-    parser.addoption("--known-failures", help="File with the names of the tests")
+    parser.addoption(
+        "--known-failures",
+        action="append",
+        default=[],
+        help="A file with names of tests; may be given more than once",
+    )
 
 
 def pytest_collection_modifyitems(config, items):
-    known = _read(Path(config.getoption("--known-failures")))
+    known = {}
+    for path in config.getoption("--known-failures"):
+        known.update(_read(Path(path)))
     for item in items:
         name = f"{item.parent.name}.{item.name}"
         if name in known:
