@@ -346,9 +346,7 @@ class AccountMove(models.Model):
                     "date": Posting._get_first_free_date(
                         move.company_id,
                         move.journal_id,
-                        move._get_accounting_date(
-                            move.date, move._affect_tax_report()
-                        ),
+                        move._get_accounting_date(move.date, move._affect_tax_report()),
                         move._affect_tax_report(),
                     ),
                     "ref": self.env._("Reversal of: %(move)s", move=move.name),

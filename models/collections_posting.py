@@ -17,8 +17,8 @@ REFUSED_ACCOUNT_TYPES = (
 )
 
 LEDGER_ACCOUNT_DOMAIN = str([("account_type", "not in", REFUSED_ACCOUNT_TYPES)])
-# Lock dates of a journal itself, by the fields of the OCA addon account_journal_lock_date:
-# for everybody, and for all who are no accounting advisers.
+# Lock dates of a journal itself, by the fields of the OCA addon
+# account_journal_lock_date: for everybody, and for all who are no accounting advisers.
 JOURNAL_LOCK_DATE = "fiscalyear_lock_date"
 JOURNAL_SOFT_LOCK_DATE = "period_lock_date"
 # Marks them among the lock dates of the company, which has fields of the same name.

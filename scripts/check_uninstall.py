@@ -1,9 +1,9 @@
 """Install, update and uninstall between two looks at the same database.
 
 Runs inside ``odoo shell``, which provides ``env``, once for each value of CHECK_PHASE:
-``before``, ``installed``, ``used``, ``updated``, ``uninstall`` and ``after``. What is to be
-compared lies as JSON in CHECK_FOLDER. Ends with 1 and says what is wrong: anything of the
-addon left behind, anything of others lost, the ledger changed by a byte.
+``before``, ``installed``, ``used``, ``updated``, ``uninstall`` and ``after``. What is to
+be compared lies as JSON in CHECK_FOLDER. Ends with 1 and says what is wrong: anything of
+the addon left behind, anything of others lost, the ledger changed by a byte.
 """
 
 import hashlib
@@ -33,8 +33,8 @@ LEDGER = [
 ]
 # Technical records of any module, by id.
 TECHNICAL = ["ir", "res_groups", "mail_template", "mail_activity_type", "mail_alias"]
-# Not part of any module: files and assets, what schedulers and the server note down, and
-# the list of modules, which is read from the disk.
+# Not part of any module: files and assets, what schedulers and the server note down,
+# and the list of modules, which is read from the disk.
 PASSING = {
     "ir_attachment",
     "ir_cron_progress",
@@ -60,15 +60,17 @@ CATALOGS = {
           FROM information_schema.columns
          WHERE table_schema = 'public'""",
     "constraints": """
-        SELECT conrelid::regclass::text || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+        SELECT conrelid::regclass::text || ' ' || conname || ' '
+               || pg_get_constraintdef(oid)
           FROM pg_constraint
          WHERE connamespace = 'public'::regnamespace""",
     "indexes": "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
     "functions": """
         SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace""",
     "triggers": """
-        SELECT tgrelid::regclass::text || ' ' || tgname FROM pg_trigger WHERE NOT tgisinternal
-        """,
+        SELECT tgrelid::regclass::text || ' ' || tgname
+          FROM pg_trigger
+         WHERE NOT tgisinternal""",
     "external ids": "SELECT module || '.' || name FROM ir_model_data",
     "fields": "SELECT model || '.' || name || ' ' || ttype FROM ir_model_fields",
     "parameters": "SELECT key FROM ir_config_parameter",
@@ -201,7 +203,9 @@ def _get_catalog(env):
         catalog[kind] = [text for (text,) in env.cr.fetchall()]
     env.cr.execute("SELECT relname FROM pg_class WHERE relkind = 'r' ORDER BY relname")
     for (table,) in env.cr.fetchall():
-        prefixed = any(table == name or table.startswith(f"{name}_") for name in TECHNICAL)
+        prefixed = any(
+            table == name or table.startswith(f"{name}_") for name in TECHNICAL
+        )
         if not prefixed or table in PASSING:
             continue
         columns = _get_columns(env, table)
@@ -445,7 +449,9 @@ class Work(BooksOfCore):
     def _collect(self, customer):
         """Status, case, activity, and what users make of screens for themselves."""
         env = self.env
-        items = self._get_items(self._invoice(customer, 40), self._invoice(customer, 45))
+        items = self._get_items(
+            self._invoice(customer, 40), self._invoice(customer, 45)
+        )
         items[0].action_set_collections_status(
             "promised", fields.Date.to_string(self.today), 40.0, "Said so"
         )

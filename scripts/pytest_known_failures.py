@@ -1,8 +1,8 @@
 """Tests that are known to fail are named, with the reason, in files.
 
-They are run and reported as ``xfailed``, or as ``xpassed`` when they do not fail here; any
-other failure is one. A line of the file is ``Class.test  # reason``; the reason of a line
-without one stands in the comment above it.
+They are run and reported as ``xfailed``, or as ``xpassed`` when they do not fail here;
+any other failure is one. A line of a file is ``Class.test  # reason``; the reason of a
+line without one stands in the comment above it.
 """
 
 from pathlib import Path

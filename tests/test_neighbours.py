@@ -28,9 +28,7 @@ class TestJournalLockDate(NeighbourCommon):
         invoice = self._create_item(self.partner, 100, "2026-01-31")
         wizard = self._create_wizard(invoice, date="2026-03-31")
         self.assertEqual(str(wizard.first_free_date), "2026-04-01")
-        with self.assertRaisesRegex(
-            UserError, r"Lock Date \(03/31/2026\).*04/01/2026"
-        ):
+        with self.assertRaisesRegex(UserError, r"Lock Date \(03/31/2026\).*04/01/2026"):
             wizard.action_write_off()
         self.assertEqual(invoice.amount_residual, 100.0)
         move = self._write_off(invoice, date="2026-04-01")
@@ -41,15 +39,17 @@ class TestJournalLockDate(NeighbourCommon):
         self.company.fiscalyear_lock_date = "2026-02-28"
         self.writeoff_journal.fiscalyear_lock_date = "2026-03-31"
         invoice = self._create_item(self.partner, 100, "2026-03-31")
-        with self.assertRaisesRegex(
-            UserError, r"02/28/2026.*03/31/2026.*04/01/2026"
-        ):
+        with self.assertRaisesRegex(UserError, r"02/28/2026.*03/31/2026.*04/01/2026"):
             self._write_off(invoice, date="2026-02-01")
 
     def test_lock_for_all_but_advisers(self):
         self.writeoff_journal.period_lock_date = "2026-03-31"
         Posting = self.env["collections.posting"]
-        lock_dates = (self.company, self.writeoff_journal, Posting._parse_date("2026-03-01"))
+        lock_dates = (
+            self.company,
+            self.writeoff_journal,
+            Posting._parse_date("2026-03-01"),
+        )
         self.assertFalse(Posting._get_lock_dates(*lock_dates, has_tax=False))
         manager = self._create_user(
             "collector", "credit_collections.group_collections_manager"
@@ -90,9 +90,7 @@ class TestFinancialRisk(NeighbourCommon):
         self.bank.collections_nsf_fee_product_id = self.fee_product
         invoice = self._create_item(self.partner, 500, "2026-01-31")
         payment = self._pay(500, "2026-02-10", invoice)
-        self.partner.write(
-            {"risk_invoice_open_include": True, "credit_limit": 1.0}
-        )
+        self.partner.write({"risk_invoice_open_include": True, "credit_limit": 1.0})
         draft = self._create_item_in_draft(10)
         self.assertEqual(draft.action_post()["res_model"], "partner.risk.exceeded.wiz")
         payment_return = self._return(payment, "2026-02-20")
@@ -221,8 +219,10 @@ class TestNetting(NeighbourCommon):
             990, move_type="in_invoice", invoice_payment_term_id=False
         )
         items = (invoice | bill).line_ids.filtered(
-            lambda line: line.account_id.account_type
-            in ("asset_receivable", "liability_payable")
+            lambda line: (
+                line.account_id.account_type
+                in ("asset_receivable", "liability_payable")
+            )
         )
         self.env["account.move.make.netting"].with_context(
             active_model="account.move.line", active_ids=items.ids
