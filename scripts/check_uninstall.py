@@ -2,8 +2,8 @@
 
 Runs inside ``odoo shell``, which provides ``env``, once for each value of CHECK_PHASE:
 ``before``, ``installed``, ``used``, ``updated``, ``uninstall`` and ``after``. What is
-to be compared lies as JSON in CHECK_FOLDER. Ends with 1 and says what is wrong: anything
-of the addon left behind, anything of others lost, the ledger changed by a byte.
+to be compared lies as JSON in CHECK_FOLDER. Ends with 1 and says what is wrong: a thing
+of the addon left behind, a thing of others lost, the ledger changed by a byte.
 """
 
 import hashlib
