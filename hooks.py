@@ -42,3 +42,45 @@ def uninstall_hook(env):
             ("model", "in", [*DEMO_MODELS_IN_BOOKS, "collections.writeoff.reason"]),
         ]
     ).unlink()
+    _delete_rest(env)
+
+
+def _delete_rest(env):
+    """Delete what Odoo itself leaves of any addon that it uninstalls."""
+    # What users kept for themselves of our lists, and files of our records.
+    env.cr.execute("DELETE FROM ir_filters WHERE model_id LIKE 'collections.%'")
+    env.cr.execute("DELETE FROM ir_exports WHERE resource LIKE 'collections.%'")
+    env["ir.attachment"].search([("res_model", "=like", "collections.%")]).unlink()
+    # The names that mail, portal and others gave to what our models have from them.
+    env.cr.execute(
+        """
+        DELETE FROM ir_model_data
+         WHERE module != 'credit_collections'
+           AND (
+               model = 'ir.model.fields.selection'
+               AND res_id IN (
+                   SELECT selection.id
+                     FROM ir_model_fields_selection selection
+                     JOIN ir_model_fields field ON field.id = selection.field_id
+                    WHERE field.model LIKE 'collections.%'
+               )
+               OR model = 'ir.model.inherit'
+               AND res_id IN (
+                   SELECT inherit.id
+                     FROM ir_model_inherit inherit
+                     JOIN ir_model model ON model.id = inherit.model_id
+                    WHERE model.model LIKE 'collections.%'
+               )
+           )
+        """
+    )
+    # Foreign keys go with their columns, their descriptions do not.
+    env.cr.execute(
+        """
+        DELETE FROM ir_model_constraint
+         WHERE type = 'f'
+           AND module IN (
+               SELECT id FROM ir_module_module WHERE name = 'credit_collections'
+           )
+        """
+    )

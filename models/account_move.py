@@ -346,6 +346,7 @@ class AccountMove(models.Model):
 
     def _take_cash_discounts_back(self):
         """Reverse entries of cash discounts, unless that was done by hand."""
+        Posting = self.env["collections.posting"]
         # Core keeps what is matched with an entry in draft.
         drafts = self.filtered(lambda move: move.state == "draft")
         if drafts:
@@ -356,8 +357,12 @@ class AccountMove(models.Model):
         moves._reverse_moves(
             [
                 {
-                    "date": move._get_accounting_date(
-                        move.date, move._affect_tax_report()
+                    # The journal may be locked longer than the company.
+                    "date": Posting._get_first_free_date(
+                        move.company_id,
+                        move.journal_id,
+                        move._get_accounting_date(move.date, move._affect_tax_report()),
+                        move._affect_tax_report(),
                     ),
                     "ref": self.env._("Reversal of: %(move)s", move=move.name),
                 }

@@ -2,7 +2,7 @@ from contextlib import contextmanager
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tools import clean_context, format_date
+from odoo.tools import clean_context, format_date, format_list
 
 from ..exceptions import MissingParameterError
 
@@ -21,6 +21,13 @@ REFUSED_ACCOUNT_TYPES = (
 )
 
 LEDGER_ACCOUNT_DOMAIN = str([("account_type", "not in", REFUSED_ACCOUNT_TYPES)])
+# Lock dates of a journal itself, by the fields of the OCA addon
+# account_journal_lock_date: for everybody, and for all who are no accounting advisers.
+JOURNAL_LOCK_DATE = "fiscalyear_lock_date"
+JOURNAL_SOFT_LOCK_DATE = "period_lock_date"
+# Marks them among the lock dates of the company, which has fields of the same name.
+JOURNAL_PREFIX = "journal."
+
 # In the context it marks values of write-offs as ours. Nobody can send it over RPC.
 WRITEOFF_TOKEN = object()
 # The same for what returned payments do themselves.
@@ -150,7 +157,8 @@ class CollectionsPosting(models.AbstractModel):
     def _get_lock_dates(self, company, journal, date, has_tax):
         """Return the lock dates that keep an entry from being booked on a day.
 
-        Hook: modules that lock journals on days of their own add them here.
+        Hook: modules that lock journals on days of their own add them here, and their
+        name in `_get_lock_date_name`.
 
         :param company: the `res.company` that books
         :param journal: the `account.journal`
@@ -159,7 +167,35 @@ class CollectionsPosting(models.AbstractModel):
         :return: the lock dates with the name of their field, in order
         :rtype: list[tuple[date, str]]
         """
-        return company._get_violated_lock_dates(date, has_tax, journal)
+        return sorted(
+            company._get_violated_lock_dates(date, has_tax, journal)
+            + self._get_journal_lock_dates(journal, date)
+        )
+
+    @api.model
+    def _get_journal_lock_dates(self, journal, date):
+        """Return the lock dates that a journal has of its own.
+
+        :param journal: the `account.journal`, may be empty
+        :param date: the accounting date
+        :rtype: list[tuple[date, str]]
+        """
+        names = [JOURNAL_LOCK_DATE]
+        if not self.env.user.has_group("account.group_account_manager"):
+            names.append(JOURNAL_SOFT_LOCK_DATE)
+        return [
+            (journal[name], JOURNAL_PREFIX + name)
+            for name in names
+            if name in journal._fields and journal[name] and date <= journal[name]
+        ]
+
+    @api.model
+    def _get_lock_date_name(self, company, journal, name):
+        """Return what a lock date of `_get_lock_dates` is called, as a text."""
+        records = company
+        if name.startswith(JOURNAL_PREFIX):
+            records, name = journal, name.removeprefix(JOURNAL_PREFIX)
+        return records.fields_get([name], ["string"])[name]["string"]
 
     @api.model
     def _get_first_free_date(self, company, journal, date, has_tax):
@@ -189,7 +225,14 @@ class CollectionsPosting(models.AbstractModel):
             "%(date)s is locked by: %(locks)s. The first free day in %(journal)s is "
             "%(free)s.",
             date=format_date(self.env, date),
-            locks=company._format_lock_dates(lock_dates),
+            locks=format_list(
+                self.env,
+                [
+                    f"{self._get_lock_date_name(company, journal, name)} "
+                    f"({format_date(self.env, lock_date)})"
+                    for lock_date, name in lock_dates
+                ],
+            ),
             journal=journal.display_name,
             free=format_date(self.env, free),
         )

@@ -41,3 +41,5 @@ from . import test_cash_discount_register
 from . import test_cash_discount_undo
 from . import test_settlement_wizard
 from . import test_shared_work
+from . import test_localizations
+from . import test_neighbours
