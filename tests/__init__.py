@@ -37,3 +37,4 @@ from . import test_cash_discount_periods
 from . import test_cash_discount_register
 from . import test_cash_discount_undo
 from . import test_settlement_wizard
+from . import test_histories
