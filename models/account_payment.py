@@ -150,6 +150,12 @@ class AccountPayment(models.Model):
                 "%(payment)s is not posted, or cancelled: there is nothing to return.",
                 **names,
             )
+        if self.move_id.collections_is_written_off:
+            return self.env._(
+                "What was left of %(payment)s is written off. Reverse the write-off "
+                "first.",
+                **names,
+            )
         counterparts = self._seek_for_lines()[1]
         if any(line.account_type != "asset_receivable" for line in counterparts):
             return self.env._(

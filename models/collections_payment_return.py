@@ -306,7 +306,9 @@ class CollectionsPaymentReturn(models.Model):
                 )
             )
         )
-        payments._fetch_matches()  # read anew once nobody else changes it
+        # Read anew once nobody else changes it.
+        payments._fetch_matches()
+        payments.move_id.invalidate_recordset(["collections_is_written_off"])
         journals = {
             payment: journal or self._get_journal(payment) for payment in payments
         }

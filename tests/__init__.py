@@ -43,3 +43,4 @@ from . import test_settlement_wizard
 from . import test_shared_work
 from . import test_localizations
 from . import test_neighbours
+from . import test_histories

@@ -447,6 +447,23 @@ class TestPaymentReturn(PaymentReturnCommon):
         self.assertEqual(wizard.payment_ids, good)
         self.assertIn(cash.name, wizard.skipped_message)
 
+    def test_written_off_payment(self):
+        """Its write-off would stay behind as a debt that nobody has."""
+        invoice = self._create_item(self.partner, 100, "2026-01-31")
+        payment = self._pay(102, "2026-02-10", invoice)
+        writeoff = self._write_off(self._get_term_lines(payment), date="2026-02-15")
+        books, states = self._get_books(), self._get_states(invoice)
+        with self.assertRaisesRegex(UserError, "Reverse the write-off first"):
+            self._return(payment, "2026-02-20")
+        self._assert_undone(books, states, [invoice])
+        self.assertNotEqual(payment.state, "rejected")
+        writeoff.action_reverse_writeoff("2026-02-16")
+        self._return(payment, "2026-02-20")
+        self.assertEqual(invoice.amount_residual, 100.0)
+        self.assertEqual(
+            sum(self._get_term_lines(payment, writeoff).mapped("amount_residual")), 0.0
+        )
+
     def test_nothing_selected(self):
         wizard = self.env["collections.nsf.wizard"].create({"payment_ids": []})
         with self.assertRaisesRegex(UserError, "Select first"):
