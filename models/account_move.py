@@ -457,9 +457,10 @@ class AccountMove(models.Model):
             Line._reconcile_plan(own)
         if foreign:
             # Written off at the rate the items are booked with: there is nothing for
-            # core to book as won or lost. Twice, since what only differs in company
-            # currency is matched once the currency is at zero.
-            no_exchange = Line.with_context(no_exchange_difference=True)
+            # core to book as won or lost, except on the accounts of cash basis taxes,
+            # whose entries core rounds match by match. Twice, since what only differs
+            # in company currency is matched once the currency is at zero.
+            no_exchange = Line.with_context(no_exchange_difference_no_recursive=True)
             no_exchange._reconcile_plan(foreign)
             rest = [
                 pair for pair in foreign if not any(line.reconciled for line in pair)

@@ -252,7 +252,9 @@ class CollectionsSettlement(models.AbstractModel):
             # Core matches within a currency first, and by itself.
             if not (credit.earns or only_these) and item.currency_id != credit.currency:
                 continue
-            whole = self._convert(credit, money_left, credit.currency, item.currency_id)
+            whole = self._convert_money(
+                credit, money_left, credit.currency, item.currency_id
+            )
             money = min(whole, left.limits.get(item, whole))
             discount, shortage, account = self._get_deduction(
                 item, credit, money, left, is_last
@@ -261,7 +263,9 @@ class CollectionsSettlement(models.AbstractModel):
             if amount <= 0:
                 continue
             # Converted there and back it could be a unit more than there is.
-            used = self._convert(credit, amount, item.currency_id, credit.currency)
+            used = self._convert_money(
+                credit, amount, item.currency_id, credit.currency
+            )
             used = money_left if amount == whole else min(used, money_left)
             money_left = credit.currency.round(money_left - used)
             left.settle(item, amount, discount, shortage, credit.earns)
@@ -376,9 +380,9 @@ class CollectionsSettlement(models.AbstractModel):
         shrunk = []
         for allocation in reversed(allocations):
             currency = allocation.item.currency_id
-            money = self._convert(credit, excess, credit.currency, currency)
+            money = self._convert_money(credit, excess, credit.currency, currency)
             less = currency.round(min(allocation.discount, max(money, 0.0)))
-            used = self._convert(credit, less, currency, credit.currency)
+            used = self._convert_money(credit, less, currency, credit.currency)
             used = min(used, excess)
             excess = credit.currency.round(excess - used)
             shrunk.append(
@@ -410,6 +414,26 @@ class CollectionsSettlement(models.AbstractModel):
         if source == target:
             return amount
         return source._convert(amount, target, credit.company, credit.date)
+
+    @api.model
+    def _convert_money(self, credit, amount, source, target):
+        """Convert a part of the money of a credit, as core does when it matches.
+
+        In company currency a payment is worth what it was booked with, which is not
+        always what the rate of its day makes of it: Odoo's payment wizard books what is
+        open, so that an invoice in company currency is closed to the cent.
+        """
+        line = credit.line
+        if line and {source, target} == {credit.currency, credit.company.currency_id}:
+            booked, money = (
+                abs(line.amount_residual),
+                abs(line.amount_residual_currency),
+            )
+            if booked and money:
+                to_company = source == credit.currency
+                rate = booked / money if to_company else money / booked
+                return target.round(amount * rate)
+        return self._convert(credit, amount, source, target)
 
     @api.model
     def _to_company(self, credit, amount, currency):

@@ -42,6 +42,29 @@ class TestCashDiscountDifferences(CashDiscountCommon):
         payment.action_cancel()
         return residual
 
+    def test_payment_in_another_currency_is_worth_what_it_was_booked_with(self):
+        """By the rate, 0.12 are 12.00; Odoo's wizard books the 12.01 that are open."""
+        currency = self.setup_other_currency("GBP", rates=[("2015-01-01", 0.01)])
+        invoice = self._create_invoice(12.01)
+        before = self._get_entries()
+        payment = (
+            self.env["account.payment.register"]
+            .with_context(active_model="account.move", active_ids=invoice.ids)
+            .create(
+                {
+                    "currency_id": currency.id,
+                    "amount": 0.12,
+                    "payment_date": "2015-12-01",
+                }
+            )
+            ._create_payments()
+        )
+        line = self._get_term_lines(payment)
+        self.assertEqual((line.balance, line.amount_currency), (-12.01, -0.12))
+        self.assertTrue(line.reconciled)
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertFalse(self._get_entries() - before, "A difference was booked")
+
     def test_underpayment(self):
         invoice = self._create_invoice(1000)
         for amount, account, short in (
