@@ -3,21 +3,25 @@
 Plain SQL is the floor: a handwritten statement that adds up the same totals per
 customer and inserts as many rows into the same table, and one for the ledger's total.
 For a past date there are two ways to write it, and the floor is the faster one.
-The OCA report is `account_financial_report`, computed without rendering, on the same
-database.
+The OCA report is `account_financial_report` on the same database: computed alone, and
+until there is something to read, which is its page there and our list here.
+
+A run of ours also asks for rights, takes a lock and keeps a record of itself. Where all
+of it takes a moment anyway, that is more than the totals: the limits allow for it.
 """
 
 from contextlib import closing, contextmanager, nullcontext
 
 from common import AtLeast, AtMost, Wrong, explained, measured, median, size_name
+from pages import LIST, as_web_client, get_specification, read_list
 from psycopg2.errors import QueryCanceled
 
 from odoo import SUPERUSER_ID, api, fields
 from odoo.tools import SQL
 
-FLOOR_LIMIT = AtMost(1.5)
-PEER_LIMIT_TODAY = AtLeast(10)
-PEER_LIMIT_PAST = AtLeast(25)
+FLOOR_LIMIT = AtMost(1.5, seconds=0.05)
+PEER_LIMIT_TODAY = AtLeast(10, seconds=0.1)
+PEER_LIMIT_PAST = AtLeast(25, seconds=0.1)
 GROWTH_LIMIT = AtMost(1.5)
 # What takes longer than this is run once.
 PATIENCE_SECONDS = 10
@@ -27,6 +31,7 @@ ENOUGH_REPEATS = 25
 # A single statement that takes longer is stopped, and books of that size are given up.
 STATEMENT_SECONDS = 300
 
+PEER_PAGE = "account_financial_report.aged_partner_balance"
 PEER_INDEX = "account_move_line_account_id_partner_id_index"
 
 DEFINITION = "Benchmark"
@@ -257,6 +262,29 @@ class AgingBench:
         peer.megabytes = highest
         self.report.measure(name, ours.seconds, peer.seconds, limit)
         self._report_means(label, ours, peer)
+        self._report_on_screen(label, date)
+
+    def _report_on_screen(self, label, date):
+        """Show what both take until there is something to read."""
+        with self._rolled_back() as env:
+            spec = get_specification(env, *LIST)
+            snapshot = self._create_snapshot(env, date)
+            with measured(env) as ours:
+                snapshot.action_run()
+                domain = [("snapshot_id", "=", snapshot.id)]
+                read_list(as_web_client(env), domain, spec)
+        with self._rolled_back() as env:
+            wizard = self._create_peer_wizard(env, date)
+            data = self._prepare_peer_data(wizard)
+            Report = env["ir.actions.report"]
+            with measured(env) as peer:
+                Report._render_qweb_html(PEER_PAGE, wizard.ids, data=data)
+        self.report.measure(
+            f"{size_name(self.size)} {label}: the same, until it can be read",
+            ours.seconds,
+            peer.seconds,
+            PEER_LIMIT_TODAY,
+        )
 
     def _report_means(self, label, ours, peer):
         name = f"{size_name(self.size)} {label}"
@@ -267,9 +295,9 @@ class AgingBench:
             f"{name}: memory growth", ours.megabytes, megabytes, unit="MB"
         )
 
-    def _run_peer(self, env, date):
+    def _create_peer_wizard(self, env, date):
         accounts = _get_receivable_accounts(env)
-        wizard = env["aged.partner.balance.report.wizard"].create(
+        return env["aged.partner.balance.report.wizard"].create(
             {
                 "date_at": date,
                 "account_ids": [fields.Command.set(accounts.ids)],
@@ -278,10 +306,16 @@ class AgingBench:
                 "age_partner_config_id": False,
             }
         )
-        report = env["report.account_financial_report.aged_partner_balance"]
+
+    def _prepare_peer_data(self, wizard):
+        data = wizard._prepare_report_data()
+        return {**data, "date_at": str(data["date_at"])}
+
+    def _run_peer(self, env, date):
+        wizard = self._create_peer_wizard(env, date)
+        report = env[f"report.{PEER_PAGE}"]
         with measured(env) as cost:
-            data = wizard._prepare_report_data()
-            data["date_at"] = str(data["date_at"])
+            data = self._prepare_peer_data(wizard)
             values = report._get_report_values(wizard.ids, data)
         total = sum(account["residual"] for account in values["aged_partner_balance"])
         if env.company.currency_id.compare_amounts(total, self.totals[date]):

@@ -107,41 +107,47 @@ def median(costs):
 
 @dataclasses.dataclass
 class AtMost:
-    """Ours may take at most this many times theirs."""
+    """Ours may take at most this many times theirs, or so many seconds more."""
 
     times: float
+    seconds: float = 0.0
 
     def get_ratio(self, ours, theirs):
         return ours / theirs if theirs else math.inf
 
-    def is_met(self, ratio):
-        return ratio <= self.times
+    def is_met(self, ours, theirs):
+        return ours <= max(self.times * theirs, theirs + self.seconds)
 
     def __str__(self):
-        return f"<= {self.times:g}"
+        return f"<= {self.times:g}{_tell_seconds('or +', self.seconds)}"
 
 
 @dataclasses.dataclass
 class AtLeast:
-    """Theirs must take at least this many times ours."""
+    """Theirs must take at least this many times ours, or ours so many seconds."""
 
     times: float
+    seconds: float = 0.0
 
     def get_ratio(self, ours, theirs):
         return theirs / ours if ours else math.inf
 
-    def is_met(self, ratio):
-        return ratio >= self.times
+    def is_met(self, ours, theirs):
+        return self.times * ours <= theirs or ours <= self.seconds
 
     def __str__(self):
-        return f">= {self.times:g}"
+        return f">= {self.times:g}{_tell_seconds('or ', self.seconds)}"
+
+
+def _tell_seconds(word, seconds):
+    return f" {word}{seconds * 1000:.0f} ms" if seconds else ""
 
 
 class Report:
     """Prints one line per measure and remembers whether all limits were met."""
 
     HEADINGS = ("measure", "ours", "theirs", "ratio", "limit", "")
-    LAYOUT = "{:<58} {:>10} {:>10} {:>8} {:>8}  {}"
+    LAYOUT = "{:<58} {:>10} {:>10} {:>8} {:>16}  {}"
 
     def __init__(self):
         self.short = []
@@ -164,9 +170,8 @@ class Report:
         """
         ratio = verdict = "-"
         if limit and theirs is not None:
-            value = limit.get_ratio(ours, theirs)
-            ratio = f"{value:.2f}"
-            verdict = "ok" if limit.is_met(value) else "short"
+            ratio = f"{limit.get_ratio(ours, theirs):.2f}"
+            verdict = "ok" if limit.is_met(ours, theirs) else "short"
         if verdict == "short":
             self.short.append(name)
         self._keep(

@@ -95,17 +95,11 @@ class PagesBench(LedgerBench):
         """
         with self._rolled_back() as env:
             self._write_balances(env, customers)
-            spec = _get_specification(env, *LIST)
-            env = _as_web_client(env)
-            Balance = env[LIST[0]]
+            spec = get_specification(env, *LIST)
+            env = as_web_client(env)
             with measured(env) as cost:
-                view = Balance.get_aging_view()
-                Balance.web_search_read(
-                    [*view["domain"], ("is_current", "=", True)],
-                    spec,
-                    limit=rows,
-                    count_limit=10001,
-                )
+                view = env[LIST[0]].get_aging_view()
+                read_list(env, [*view["domain"], ("is_current", "=", True)], spec, rows)
         return cost
 
     def _write_balances(self, env, count):
@@ -133,9 +127,9 @@ class PagesBench(LedgerBench):
         with self._rolled_back() as env:
             customer = self._create_customer(env, count)
             spec, items_spec = (
-                _get_specification(env, *view) for view in (PAGE, PAGE_ITEMS)
+                get_specification(env, *view) for view in (PAGE, PAGE_ITEMS)
             )
-            env = _as_web_client(env)
+            env = as_web_client(env)
             with measured(env) as cost:
                 customer.with_env(env).web_read(spec)
                 env[PAGE_ITEMS[0]].web_search_read(
@@ -188,7 +182,12 @@ class PagesBench(LedgerBench):
         return customer
 
 
-def _as_web_client(env):
+def read_list(env, domain, spec, rows=PAGE_ROWS):
+    """Read the first page of Aged Balances as the web client does."""
+    env[LIST[0]].web_search_read(domain, spec, limit=rows, count_limit=10001)
+
+
+def as_web_client(env):
     """Return the environment with the context that the web client always sends."""
     return env(
         context={
@@ -199,7 +198,7 @@ def _as_web_client(env):
     )
 
 
-def _get_specification(env, model, view, kind):
+def get_specification(env, model, view, kind):
     """Return what the web client reads of a view."""
     view_id = env.ref(f"credit_collections.{view}").id
     arch = env[model].get_view(view_id, kind)["arch"]

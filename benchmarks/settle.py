@@ -3,8 +3,8 @@
 The floor is core with what this addon puts around its matching taken out. Off is what
 every company pays that does not use cash discounts. On is what a company with the
 parameter pays: for items without a discount, and for payments that each earn one. The
-last one books an entry per payment besides, so it is shown against core matching alone,
-and against core creating, posting and matching the same entries too.
+last one books an entry per payment besides: it is judged against core creating, posting
+and matching the same entries, and shown against core matching alone.
 """
 
 from contextlib import contextmanager
@@ -59,7 +59,7 @@ class SettleBench(LedgerBench):
         for name, label, limit in (
             ("off", "cash discounts off, to core's matching", OFF_LIMIT),
             ("on, no discount", "on, items without discount, to the same", ON_LIMIT),
-            ("on", "on, each payment earns one, to the same", ON_LIMIT),
+            ("on", "on, each payment earns one, to the same", None),
         ):
             self.report.measure(
                 f"{pairs}: {label}", medians[name].seconds, core.seconds, limit
@@ -68,6 +68,7 @@ class SettleBench(LedgerBench):
             f"{pairs}: on, to core booking and matching the same entries",
             medians["on"].seconds,
             core.seconds + medians["entries"].seconds,
+            ON_LIMIT,
         )
         for name in ("off", "on"):
             self.report.measure(

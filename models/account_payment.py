@@ -31,10 +31,12 @@ class AccountPayment(models.Model):
         groups=MANAGER,
     )
 
-    # The latest payment of a customer whose figures are refreshed.
+    # The latest payment of every customer, for aging snapshots.
     _collections_latest_idx = models.Index(
-        "(partner_id, date DESC, id DESC) "
-        "WHERE payment_type = 'inbound' AND partner_type = 'customer'"
+        "(company_id, partner_id, date DESC, id DESC) "
+        "INCLUDE (amount_company_currency_signed) "
+        "WHERE payment_type = 'inbound' AND partner_type = 'customer' "
+        "AND state IN ('in_process', 'paid')"
     )
 
     # === COMPUTE METHODS === #

@@ -439,10 +439,10 @@ class CollectionsAgingSnapshot(models.Model):
         self.env.cr.execute("SET LOCAL jit = off")
         broken = self._update_promises() if self.update_collection_status else 0
         self._insert_balances(ranges)
-        self.env.invalidate_all(flush=False)
         self.write({**self._prepare_result_vals(), "promise_broken_count": broken})
         self._update_history()
-        self.env.flush_all()
+        # Whatever was read of the rows before is old now.
+        self.env.invalidate_all()
         self._run_done()
 
     def _run_done(self):

@@ -221,6 +221,16 @@ class CollectionsPromise(models.Model):
         :return: the promises whose verdict changed
         """
         self.env.flush_all()
+        # Planning the large statement takes longer than seeing that it is not needed.
+        [(is_needed,)] = self.env.execute_query(
+            SQL(
+                "SELECT EXISTS (SELECT FROM collections_promise promise "
+                "WHERE promise.state <> 'withdrawn' AND %s)",
+                condition,
+            )
+        )
+        if not is_needed:
+            return self.browse()
         rows = self.env.execute_query(
             SQL(
                 """

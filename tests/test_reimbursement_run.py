@@ -54,9 +54,10 @@ class TestReimbursementRun(ReimbursementCommon):
 
     def _start(self, customers=None):
         """Start a run that is too large to be done at once."""
-        with patch.object(wizard_module, "BACKGROUND_FROM", 1):
+        with patch.object(wizard_module, "SCREEN_BACKGROUND_FROM", 1):
             wizard = self._create_reimbursement_wizard(customers or self.customers)
             action = wizard.action_confirm()
+            self.assertTrue(wizard.in_background)
         self.assertEqual(action["res_model"], "collections.reimbursement.run")
         return wizard.run_id
 

@@ -2,8 +2,10 @@ from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import clean_context, format_amount
 
-# From this many customers on the scheduler reimburses, a batch at a time.
+# From this many customers on the scheduler reimburses, a batch at a time: programs wait
+# longer than people, whose requests Odoo ends after two minutes.
 BACKGROUND_FROM = 1001
+SCREEN_BACKGROUND_FROM = 101
 CHOICES = frozenset(
     {"company_id", "date", "minimum", "include_open_debits", "partner_ids"}
 )
@@ -84,7 +86,7 @@ class CollectionsReimbursementWizard(models.TransientModel):
             lines = wizard.line_ids.filtered(lambda line: line.state == "reimburse")
             wizard.reimburse_count = len(lines)
             wizard.held_count = len(wizard.line_ids) - len(lines)
-            wizard.in_background = len(lines) >= BACKGROUND_FROM
+            wizard.in_background = len(lines) >= SCREEN_BACKGROUND_FROM
             wizard.amount_total = sum(lines.mapped("amount_company"))
             wizard.has_currencies = bool(
                 wizard.line_ids.currency_id - wizard.company_currency_id
@@ -186,17 +188,19 @@ class CollectionsReimbursementWizard(models.TransientModel):
         :raise UserError: nobody to reimburse, a parameter missing, a locked date, or
             somebody else was faster
         """
-        self._start_run()
+        self._start_run(BACKGROUND_FROM)
         return self.run_id.action_view_reimbursements()
 
     def action_confirm(self):
         """Reimburse, and open what a person wants to see then.
 
+        More than a hundred customers are handed to the scheduler.
+
         :return: a window action on the run when it goes on, or has something to tell,
             else on the reimbursements
         :rtype: dict
         """
-        self._start_run()
+        self._start_run(SCREEN_BACKGROUND_FROM)
         run = self.run_id
         if run.state != "done" or run.failed_count:
             return run._get_records_action(name=self.env._("Reimbursement Run"))
@@ -233,8 +237,11 @@ class CollectionsReimbursementWizard(models.TransientModel):
             self.partner_ids,
         )
 
-    def _start_run(self):
-        """Make the run, and do it or hand it to the scheduler."""
+    def _start_run(self, background_from):
+        """Make the run, and do it or hand it to the scheduler.
+
+        :param int background_from: from how many customers on it is handed over
+        """
         self.ensure_one()
         Posting = self.env["collections.reimbursement.posting"]
         Posting._check_manager()
@@ -254,7 +261,7 @@ class CollectionsReimbursementWizard(models.TransientModel):
             raise UserError(self._get_nobody_message())
         run_sudo = self._create_run()
         self.run_id = run_sudo.sudo(self.env.su)
-        if self.in_background:
+        if self.reimburse_count >= background_from:
             run_sudo._queue()
         else:
             self._run_now()

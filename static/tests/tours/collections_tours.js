@@ -239,7 +239,7 @@ registry.category("web_tour.tours").add("collections_settlement_tour", {
         { trigger: ".modal footer button:contains('Settle')", run: "click" },
         {
             content: "Nothing of the payment is left to settle",
-            trigger: ".o_form_view:not(:has(button[name='action_open_settlement']))",
+            trigger: ".o_form_statusbar:not(:has(button[name='action_open_settlement']))",
         },
         {
             content: "From the invoice on, the rest is paid",
@@ -252,7 +252,7 @@ registry.category("web_tour.tours").add("collections_settlement_tour", {
         { trigger: ".modal [name='cash_discount_to_take']:contains('7.00')" },
         { trigger: ".modal [name='amount'] input:value(693.00)" },
         { trigger: ".modal footer button[name='action_create_payments']", run: "click" },
-        { trigger: ".o_form_view:not(:has(button[name='action_register_payment']))" },
+        { trigger: ".o_form_statusbar:not(:has(button[name='action_register_payment']))" },
     ],
 });
 
