@@ -253,7 +253,7 @@ class CollectionsSettlement(models.AbstractModel):
             if not (credit.earns or only_these) and item.currency_id != credit.currency:
                 continue
             whole = self._convert_money(
-                credit, money_left, credit.currency, item.currency_id
+                credit, money_left, credit.currency, item.currency_id, item
             )
             money = min(whole, left.limits.get(item, whole))
             discount, shortage, account = self._get_deduction(
@@ -264,7 +264,7 @@ class CollectionsSettlement(models.AbstractModel):
                 continue
             # Converted there and back it could be a unit more than there is.
             used = self._convert_money(
-                credit, amount, item.currency_id, credit.currency
+                credit, amount, item.currency_id, credit.currency, item
             )
             used = money_left if amount == whole else min(used, money_left)
             money_left = credit.currency.round(money_left - used)
@@ -380,9 +380,13 @@ class CollectionsSettlement(models.AbstractModel):
         shrunk = []
         for allocation in reversed(allocations):
             currency = allocation.item.currency_id
-            money = self._convert_money(credit, excess, credit.currency, currency)
+            money = self._convert_money(
+                credit, excess, credit.currency, currency, allocation.item
+            )
             less = currency.round(min(allocation.discount, max(money, 0.0)))
-            used = self._convert_money(credit, less, currency, credit.currency)
+            used = self._convert_money(
+                credit, less, currency, credit.currency, allocation.item
+            )
             used = min(used, excess)
             excess = credit.currency.round(excess - used)
             shrunk.append(
@@ -416,24 +420,46 @@ class CollectionsSettlement(models.AbstractModel):
         return source._convert(amount, target, credit.company, credit.date)
 
     @api.model
-    def _convert_money(self, credit, amount, source, target):
+    def _convert_money(self, credit, amount, source, target, item):
         """Convert a part of the money of a credit, as core does when it matches.
 
         In company currency a payment is worth what it was booked with, which is not
         always what the rate of its day makes of it: Odoo's payment wizard books what is
-        open, so that an invoice in company currency is closed to the cent.
+        open, so that an invoice in company currency is closed to the cent. With an item
+        in another foreign currency core matches what both were booked with.
+
+        :param Credit credit: whose money it is
+        :param float amount: in the currency `source`
+        :param source: the `res.currency` of the credit or of the item
+        :param target: the other one
+        :param item: the `account.move.line` that is paid
+        :return: the amount in the currency `target`
+        :rtype: float
         """
-        line = credit.line
-        if line and {source, target} == {credit.currency, credit.company.currency_id}:
-            booked, money = (
-                abs(line.amount_residual),
-                abs(line.amount_residual_currency),
-            )
-            if booked and money:
-                to_company = source == credit.currency
-                rate = booked / money if to_company else money / booked
-                return target.round(amount * rate)
-        return self._convert(credit, amount, source, target)
+        company_currency = credit.company.currency_id
+        money = self._get_booked_rate(credit.line, credit.currency)
+        if source == target or credit.currency == company_currency or not money:
+            return self._convert(credit, amount, source, target)
+        worth = 1.0
+        if item.currency_id != company_currency:
+            worth = self._get_booked_rate(item, item.currency_id)
+            if not worth:
+                return self._convert(credit, amount, source, target)
+        rate = money / worth if source == credit.currency else worth / money
+        return target.round(amount * rate)
+
+    @api.model
+    def _get_booked_rate(self, line, currency):
+        """Return what a unit of a line is booked with in company currency.
+
+        :param line: an `account.move.line`, may be empty
+        :param currency: its `res.currency`
+        :return: company currency for a unit, 0.0 where nothing is left to tell it by
+        :rtype: float
+        """
+        if not line or currency.is_zero(line.amount_residual_currency):
+            return 0.0
+        return abs(line.amount_residual / line.amount_residual_currency)
 
     @api.model
     def _to_company(self, credit, amount, currency):

@@ -44,26 +44,51 @@ class TestCashDiscountDifferences(CashDiscountCommon):
 
     def test_payment_in_another_currency_is_worth_what_it_was_booked_with(self):
         """By the rate, 0.12 are 12.00; Odoo's wizard books the 12.01 that are open."""
-        currency = self.setup_other_currency("GBP", rates=[("2015-01-01", 0.01)])
-        invoice = self._create_invoice(12.01)
-        before = self._get_entries()
-        payment = (
-            self.env["account.payment.register"]
-            .with_context(active_model="account.move", active_ids=invoice.ids)
-            .create(
-                {
-                    "currency_id": currency.id,
-                    "amount": 0.12,
-                    "payment_date": "2015-12-01",
-                }
+        pound = self.setup_other_currency("GBP", rates=[("2015-01-01", 0.01)])
+        euro = self.setup_other_currency("EUR", rates=[("2015-01-01", 2.0)])
+        for currency, amount in ((self.company.currency_id, 12.01), (euro, 24.02)):
+            invoice = self._create_invoice(amount, currency_id=currency.id)
+            before = self._get_entries()
+            payment = (
+                self.env["account.payment.register"]
+                .with_context(active_model="account.move", active_ids=invoice.ids)
+                .create(
+                    {
+                        "currency_id": pound.id,
+                        "amount": 0.12,
+                        "payment_date": "2015-12-01",
+                    }
+                )
+                ._create_payments()
             )
-            ._create_payments()
+            line = self._get_term_lines(payment)
+            with self.subTest(currency=currency.name):
+                self.assertEqual((line.balance, line.amount_currency), (-12.01, -0.12))
+                self.assertTrue(line.reconciled)
+                self.assertEqual(invoice.amount_residual, 0.0)
+                self.assertFalse(
+                    self._get_entries() - before, "A difference was booked"
+                )
+
+    def test_discount_of_an_invoice_paid_in_a_third_currency(self):
+        pound = self.setup_other_currency("GBP", rates=[("2015-01-01", 0.01)])
+        euro = self.setup_other_currency("EUR", rates=[("2015-01-01", 2.0)])
+        invoice = self._create_invoice(1000, currency_id=euro.id)
+        payment = self._create_payment(
+            self.partner, 4.95, "2015-07-02", currency_id=pound.id
         )
-        line = self._get_term_lines(payment)
-        self.assertEqual((line.balance, line.amount_currency), (-12.01, -0.12))
-        self.assertTrue(line.reconciled)
+        books, states = self._get_books(), self._get_states(invoice)
+        self._match(invoice, payment)
+        [discount, money] = self._get_term_lines(
+            invoice
+        ).matched_credit_ids.credit_move_id.sorted("balance", reverse=True)
+        self.assertEqual((discount.amount_currency, discount.balance), (-10.0, -5.0))
+        self.assertEqual((money.amount_currency, money.balance), (-4.95, -495.0))
+        self.assertTrue(money.reconciled)
         self.assertEqual(invoice.amount_residual, 0.0)
-        self.assertFalse(self._get_entries() - before, "A difference was booked")
+        self.assertEqual(self._get_taken(invoice), [10.0])
+        self._get_term_lines(invoice).remove_move_reconcile()
+        self._assert_undone(books, states, [invoice])
 
     def test_underpayment(self):
         invoice = self._create_invoice(1000)
