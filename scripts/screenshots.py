@@ -62,6 +62,7 @@ SCREENS = {
         "url": "/odoo/collections-customers",
         "click": [
             ".o_data_row:has-text('Brightwater') [name='complete_name']",
+            ".o_form_statusbar button[name='action_open_partner_form']",
             ".nav-link[name='collections_addresses']",
         ],
         "wait": "[name='collections_recipient_rule']",
