@@ -356,6 +356,15 @@ class TestWriteoff(WriteoffCommon):
         with self.assertRaises(UserError) as error:
             self._write_off(invoice)
         self.assertIn("waits to be posted", str(error.exception))
+        wizard = self.env["collections.writeoff.wizard"].with_context(
+            active_model="res.partner", active_ids=self.partner.ids
+        )
+        wizard = wizard.create({})
+        self.assertEqual(
+            wizard.line_ids.move_line_id, self._get_term_lines(other), "What is left"
+        )
+        self.assertIn(invoice.name, wizard.pending_message)
+        self.assertNotIn(other.name, wizard.pending_message)
         # What is left of the customer can.
         second = self._write_off(self.partner)
         self.assertEqual(
