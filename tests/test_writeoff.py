@@ -352,14 +352,15 @@ class TestWriteoff(WriteoffCommon):
         self.company.collections_writeoff_draft = True
         invoice = self._create_item(self.partner, 100, "2026-01-31")
         other = self._create_item(self.partner, 5, "2026-01-31")
+        Wizard = self.env["collections.writeoff.wizard"].with_context(
+            active_model="res.partner", active_ids=self.partner.ids
+        )
+        self.assertIs(Wizard.create({}).pending_message, False)
         first = self._write_off(invoice)
         with self.assertRaises(UserError) as error:
             self._write_off(invoice)
         self.assertIn("waits to be posted", str(error.exception))
-        wizard = self.env["collections.writeoff.wizard"].with_context(
-            active_model="res.partner", active_ids=self.partner.ids
-        )
-        wizard = wizard.create({})
+        wizard = Wizard.create({})
         self.assertEqual(
             wizard.line_ids.move_line_id, self._get_term_lines(other), "What is left"
         )

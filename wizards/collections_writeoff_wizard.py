@@ -246,12 +246,11 @@ class CollectionsWriteoffWizard(models.TransientModel):
                     ),
                 ]
             )
-            wizard.pending_message = drafts and self.env._(
+            items = drafts.collections_writeoff_line_id
+            wizard.pending_message = bool(items) and self.env._(
                 "Not listed, because they stand in a write-off that waits to be "
                 "posted: %(items)s",
-                items=self.env["collections.writeoff"]._get_names(
-                    drafts.collections_writeoff_line_id
-                ),
+                items=self.env["collections.writeoff"]._get_names(items),
             )
 
     def _get_amounts(self):
