@@ -143,16 +143,29 @@ class AccountMove(models.Model):
             move.collections_is_written_off = move._origin.id in amounts
 
     def _compute_payments_widget_reconciled_info(self):
-        # EXTENDS account: what was written off was not paid
+        # EXTENDS account: what was written off or deducted was not paid
         result = super()._compute_payments_widget_reconciled_info()
-        for move in self:
-            content = (move.invoice_payments_widget or {}).get("content", [])
-            counterparts = self.browse(
-                values["move_id"] for values in content if values.get("move_id")
-            )
-            writeoffs = counterparts.sudo().filtered("collections_writeoff_reason_id")
+        contents = {
+            move: (move.invoice_payments_widget or {}).get("content", [])
+            for move in self
+        }
+        counterparts = self.browse(
+            {
+                values["move_id"]
+                for content in contents.values()
+                for values in content
+                if values.get("move_id")
+            }
+        ).sudo()
+        writeoffs = counterparts.filtered("collections_writeoff_reason_id")
+        deductions = counterparts.env["account.partial.reconcile"].search(
+            [("cash_discount_move_id", "in", counterparts.ids)]
+        )
+        deductions = deductions.cash_discount_move_id
+        for content in contents.values():
             for values in content:
                 values["is_writeoff"] = values.get("move_id") in writeoffs.ids
+                values["is_deduction"] = values.get("move_id") in deductions.ids
         return result
 
     def _search_collections_is_written_off(self, operator, value):

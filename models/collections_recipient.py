@@ -5,9 +5,9 @@ from odoo.tools import SQL, config
 from .collections_posting import AGENT
 
 RECIPIENT_KINDS = [
-    ("collections", "Transactions to the customer"),
+    ("collections", "Open items to the customer"),
     ("statement", "Statement to the customer"),
-    ("salesperson", "Transactions to the salesperson"),
+    ("salesperson", "Open items to the salesperson"),
 ]
 # The steps of the rule in their order; statements start with the first one.
 STATEMENT_CONTACT, COLLECTIONS_CONTACT, INVOICE_ADDRESS, FIRST_CONTACT, OWN = range(5)

@@ -14,8 +14,6 @@ class ResPartner(models.Model):
         string="Collections Summary",
         compute="_compute_collections_page_data",
         groups=AGENT,
-        help="The latest aged balances of the customer, in the companies in use and by "
-        "each definition, and what was open of the items a moment ago.",
     )
     collections_open_item_count = fields.Integer(
         string="Open Items Count",

@@ -62,6 +62,7 @@ SCREENS = {
         "url": "/odoo/collections-customers",
         "click": [
             ".o_data_row:has-text('Brightwater') [name='complete_name']",
+            ".o_form_statusbar button[name='action_open_partner_form']",
             ".nav-link[name='collections_addresses']",
         ],
         "wait": "[name='collections_recipient_rule']",
@@ -89,7 +90,7 @@ SCREENS = {
     "return_payment": {
         "url": "/odoo/customer-payments",
         "click": [
-            ".o_data_row:has-text('Copper Kettle') >> nth=0",
+            ".o_data_row:has-text('Lakeside') >> nth=0",
             "button[name='action_open_nsf']",
         ],
         "wait": ".modal [name='preview_data'] table",
@@ -191,6 +192,9 @@ def take(page, arguments, folder, name, screen):
         wait_until_drawn(page)
     if screen.get("wait"):
         page.wait_for_selector(screen["wait"], timeout=15_000)
+    # No tooltip of what was clicked last.
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(500)
     path = folder / f"{name}.png"
     page.screenshot(path=path, full_page=arguments.full, animations="disabled")
     print(path)

@@ -236,6 +236,21 @@ class TestCashDiscountPeriods(CashDiscountCommon):
         self.company.collections_partial_cash_discount = False
         self.assertEqual(self._get_printed(invoice), ["980.00"])
 
+    def test_printed_invoice_does_not_say_that_the_discount_was_paid(self):
+        invoice = self._create_invoice(1000)
+        self._pay(297, "2015-07-01", invoice)
+        html, _type = self.env["ir.actions.report"]._render_qweb_html(
+            "account.account_invoices", invoice.ids
+        )
+        text = " ".join(html.decode().split())
+        self.assertEqual(text.count("Paid on"), 1)
+        self.assertEqual(text.count("Deducted on"), 1)
+        widget = invoice.invoice_payments_widget["content"]
+        self.assertEqual(
+            {values["amount"]: values["is_deduction"] for values in widget},
+            {297.0: False, 3.0: True},
+        )
+
     def _get_printed(self, invoice):
         html, _type = self.env["ir.actions.report"]._render_qweb_html(
             "account.report_invoice", invoice.ids

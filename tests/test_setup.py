@@ -157,7 +157,7 @@ class TestSetup(CollectionsCommon):
             (states["user_email"], states["contacts"]), ("todo", "optional")
         )
         self.assertIn("mute", self._get_step(setup, "user_email").detail)
-        self.assertIn("1 customers", self._get_step(setup, "contacts").detail)
+        self.assertIn("no address: 1", self._get_step(setup, "contacts").detail)
         action = self._do(setup, "user_email")
         self.assertEqual(action["res_id"], agent.partner_id.id)
         action = self._do(setup, "contacts")

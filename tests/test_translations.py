@@ -48,6 +48,8 @@ class TestTranslations(TransactionCase):
         self.assertEqual(menu.name, "Åldersfördelade saldon")
         period = swedish.ref("credit_collections.collections_aging_period_standard_10")
         self.assertEqual(period.name, "Över 180 dagar")
+        wizard = swedish["collections.aging.wizard"].fields_get(["date_basis"])
+        self.assertIn(("due_date", "Förfallodatum"), wizard["date_basis"]["selection"])
         texts = self._get_texts("sv.po")
         self.assertEqual(
             swedish._("No customer"),

@@ -352,10 +352,20 @@ class TestWriteoff(WriteoffCommon):
         self.company.collections_writeoff_draft = True
         invoice = self._create_item(self.partner, 100, "2026-01-31")
         other = self._create_item(self.partner, 5, "2026-01-31")
+        Wizard = self.env["collections.writeoff.wizard"].with_context(
+            active_model="res.partner", active_ids=self.partner.ids
+        )
+        self.assertIs(Wizard.create({}).pending_message, False)
         first = self._write_off(invoice)
         with self.assertRaises(UserError) as error:
             self._write_off(invoice)
         self.assertIn("waits to be posted", str(error.exception))
+        wizard = Wizard.create({})
+        self.assertEqual(
+            wizard.line_ids.move_line_id, self._get_term_lines(other), "What is left"
+        )
+        self.assertIn(invoice.name, wizard.pending_message)
+        self.assertNotIn(other.name, wizard.pending_message)
         # What is left of the customer can.
         second = self._write_off(self.partner)
         self.assertEqual(

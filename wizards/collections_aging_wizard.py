@@ -33,7 +33,9 @@ class CollectionsAgingWizard(models.TransientModel):
     )
     date_basis = fields.Selection(
         selection=lambda self: (
-            self.env["collections.aging.snapshot"]._fields["date_basis"].selection
+            self.env["collections.aging.snapshot"]
+            ._fields["date_basis"]
+            ._description_selection(self.env)
         ),
         string="Age by",
         required=True,

@@ -439,7 +439,7 @@ class CollectionsSetup(models.TransientModel):
             is_done=not count,
             detail=count
             and self.env._(
-                "%(count)s customers with open items have no address", count=count
+                "Customers with open items but no address: %(count)s", count=count
             ),
             is_required=False,
         )

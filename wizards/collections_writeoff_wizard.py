@@ -78,6 +78,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
     lock_message = fields.Char(compute="_compute_preview")
     first_free_date = fields.Date(compute="_compute_preview")
     review_message = fields.Char(compute="_compute_preview")
+    pending_message = fields.Char(compute="_compute_pending_message")
     tax_amount = fields.Monetary(
         string="Tax Part",
         compute="_compute_preview",
@@ -229,6 +230,28 @@ class CollectionsWriteoffWizard(models.TransientModel):
             if wizard.lock_message:
                 wizard.first_free_date = Writeoff._get_first_free_date(*where)
             wizard.review_message = wizard._get_review_message(parts)
+
+    @api.depends("line_ids.move_line_id")
+    def _compute_pending_message(self):
+        for wizard in self:
+            partners = wizard.line_ids.move_line_id.partner_id.commercial_partner_id
+            drafts = self.env["account.move.line"].search(
+                [
+                    ("company_id", "=", wizard.company_id.id),
+                    ("parent_state", "=", "draft"),
+                    (
+                        "collections_writeoff_line_id.partner_id.commercial_partner_id",
+                        "in",
+                        partners.ids,
+                    ),
+                ]
+            )
+            items = drafts.collections_writeoff_line_id
+            wizard.pending_message = bool(items) and self.env._(
+                "Not listed, because they stand in a write-off that waits to be "
+                "posted: %(items)s",
+                items=self.env["collections.writeoff"]._get_names(items),
+            )
 
     def _get_amounts(self):
         """Return the amount to write off of each item.
