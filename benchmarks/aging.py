@@ -8,6 +8,10 @@ until there is something to read, which is its page there and our list here.
 
 A run of ours also asks for rights, takes a lock and keeps a record of itself. Where all
 of it takes a moment anyway, that is more than the totals: the limits allow for it.
+
+On 100,000 items plain SQL itself is 9 times as fast as computing the OCA report for
+today and 16 times for six months ago: rows that stay, their foreign keys and the total
+of the ledger are most of it. What asks for 10 and 25 times is short there.
 """
 
 from contextlib import closing, contextmanager, nullcontext

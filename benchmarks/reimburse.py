@@ -8,7 +8,6 @@ the floor has them read in one go.
 """
 
 import open_credits
-import shared_run
 from common import AtMost, Wrong, measured, median, size_name
 from ledger import LedgerBench, get_values
 
@@ -67,17 +66,6 @@ class ReimburseBench(LedgerBench):
 
     books = open_credits
     name = f"{size_name(CUSTOMERS)} reimbursements"
-
-    @classmethod
-    def run_on_books(cls, databases, options, report):
-        """Measure also one worker and two, which takes commits."""
-        super().run_on_books(databases, options, report)
-        with databases.books(min(options.sizes), cls.books) as registry:
-            bench = cls(registry, options, report)
-            bench._prepare()
-            shared_run.measure(
-                databases, registry, bench.user_id, report, bench.repeats
-            )
 
     def run(self):
         """Print a line per measure."""

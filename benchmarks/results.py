@@ -16,7 +16,7 @@ INTRODUCTION = """# Results of the benchmarks
 
 The last run of each, as `./dev bench` printed it. What counts are the ratios: both
 sides ran in turn, in one process, on one database. A line without a limit is there to
-look at.
+look at. Where one is short, the file of the benchmark says why.
 """
 
 

@@ -17,6 +17,7 @@ BENCHES = {
     "aging": "aging snapshot against plain SQL and the OCA aged partner balance",
     "settle": "200 payments matched, with cash discounts off and on, against core",
     "reimburse": "1,000 customers reimbursed against core booking the same",
+    "workers": "one reimbursement run by one worker and by two",
     "writeoff": "1,000 write-offs against core booking the same, and payments of 0.00",
     "pages": "Aged Balances of 100,000 customers, the page of one with 5,000 items",
 }

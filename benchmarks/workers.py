@@ -13,6 +13,7 @@ from pathlib import Path
 import open_credits
 from common import AtMost, Wrong
 from databases import say
+from reimburse import ReimburseBench
 
 from odoo import Command, api, sql_db
 from odoo.modules.registry import Registry
@@ -29,20 +30,22 @@ BATCHES = 6
 RUNS = open_credits.WITH_VENDOR // (BATCH_SIZE * BATCHES)
 
 
-def measure(databases, registry, user_id, report, repeats):
-    """Print how long two workers need for a run, and how long one.
+def run(databases, options, report):
+    """Print how long two workers need for a run, and how long one."""
+    with databases.books(min(options.sizes), open_credits) as registry:
+        bench = ReimburseBench(registry, options, report)
+        bench._prepare()
+        _measure(databases, registry, bench, report)
 
-    :param databases: `Databases`, which copies the books
-    :param registry: of the books to copy
-    :param int user_id: who reimburses
-    """
+
+def _measure(databases, registry, bench, report):
     name = f"{registry.db_name}_shared"
     with databases.copy(registry.db_name, name):
-        _warm_up(name, user_id)
+        _warm_up(name, bench.user_id)
         seconds = {1: [], 2: []}
-        for number in range(min(2 * repeats, RUNS)):
+        for number in range(min(2 * bench.repeats, RUNS)):
             workers = 1 + number % 2
-            run_id = _start_run(name, user_id, number)
+            run_id = _start_run(name, bench.user_id, number)
             seconds[workers].append(_time_run(name, run_id, workers))
     report.measure(
         f"{BATCH_SIZE * BATCHES} customers, two workers : one worker",
