@@ -170,7 +170,7 @@ class CollectionsCashDiscount(models.AbstractModel):
     @api.model
     def _is_share(self, item, tier, partial):
         """Tell whether a payment earned a share, be it too small for a unit."""
-        if partial.cash_discount_move_id:
+        if partial.cash_discount_move_id._is_in_force():
             return True
         is_debit = partial.debit_move_id == item
         amount = partial[f"{'debit' if is_debit else 'credit'}_amount_currency"]

@@ -461,6 +461,11 @@ class CollectionsPaymentReturn(models.Model):
             payment_line = (
                 partial.credit_move_id if is_credit else partial.debit_move_id
             )
+            # What was taken off by hand before is not given again with the payment.
+            discount_move = partial.cash_discount_move_id.filtered(
+                lambda move: move._is_in_force()
+            )
+            discount = partial.cash_discount_amount_currency if discount_move else 0.0
             result.append(
                 {
                     "name": item.move_id.name,
@@ -470,8 +475,8 @@ class CollectionsPaymentReturn(models.Model):
                     "date_maturity": item.date_maturity or item.date,
                     "currency_id": item.currency_id.id,
                     "amount": amount,
-                    "cash_discount_move_id": partial.cash_discount_move_id.id,
-                    "cash_discount_amount": partial.cash_discount_amount_currency,
+                    "cash_discount_move_id": discount_move.id,
+                    "cash_discount_amount": discount,
                 }
             )
         return result

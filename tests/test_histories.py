@@ -38,6 +38,10 @@ class TestHistories(CashDiscountCommon):
         """Once, 0.001 stayed on the account where these taxes wait for the payment."""
         self._check_history(107, 30)
 
+    def test_discount_taken_off_alone(self):
+        """Once, undoing a return gave a discount again that was taken off before."""
+        self._check_history(304, 24)
+
     def test_shortest_story(self):
         """Told with a check that fails as soon as a payment is returned."""
         day = fields.Date.to_date("2024-03-01")

@@ -236,6 +236,29 @@ class TestPaymentReturnCashDiscount(PaymentReturnCommon):
         self.assertEqual(invoice.amount_residual, 1150.0)
         self.assertEqual(self._get_taken(invoice), 0.0)
 
+    def test_discount_taken_off_before_is_not_given_again(self):
+        for number, take_off in enumerate(
+            (
+                lambda entry: entry.line_ids.remove_move_reconcile(),
+                lambda entry: entry._reverse_moves(cancel=True),
+            )
+        ):
+            invoice = self._create_invoice(1000)
+            payment = self._pay(297, "2026-07-02", invoice)
+            take_off(self._get_entries()[-1])
+            books, states = self._get_books(), self._get_states(invoice)
+            self.assertEqual(invoice.amount_residual, 703.0)
+            payment_return = self._return(payment, "2026-08-20")
+            self.assertRecordValues(
+                payment_return.line_ids,
+                [{"amount": 297.0, "cash_discount_amount": 0.0}],
+            )
+            self.assertEqual(invoice.amount_residual, 1000.0)
+            payment_return.action_undo("2026-08-21")
+            self._assert_undone(books, states, [invoice])
+            self.assertEqual(len(self._get_entries()), 2 * (number + 1))
+            self.assertEqual(self._get_taken(invoice), 0.0)
+
     def test_several_invoices_with_discounts(self):
         invoices = [self._create_invoice(amount) for amount in (1000, 100, 500)]
         payment = self._pay(1584, "2026-07-02", *invoices)

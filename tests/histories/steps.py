@@ -551,15 +551,26 @@ class Unmatch(Kind):
         if what == "all":
             items.remove_move_reconcile()
         elif what == "one":
-            items[0].move_id.js_remove_outstanding_partial(
-                partials[position % len(partials)].id
+            partial = partials[position % len(partials)]
+            _note_discounts_taken_off(
+                world, (partial.debit_move_id | partial.credit_move_id).move_id
             )
+            items[0].move_id.js_remove_outstanding_partial(partial.id)
         else:
             entries = partials.cash_discount_move_id.sorted("id")
             if not entries:
                 raise Missing
             entry = entries[position % len(entries)]
+            _note_discounts_taken_off(world, entry)
             entry.line_ids.remove_move_reconcile()
+
+
+def _note_discounts_taken_off(world, entries):
+    """Only these may go while the payment that earned them stays matched."""
+    partials = world.env["account.partial.reconcile"].search(
+        [("cash_discount_move_id", "in", entries.ids)]
+    )
+    world.reversed_by_hand.update(partials.cash_discount_move_id.ids)
 
 
 class ReverseDiscount(Kind):

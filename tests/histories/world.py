@@ -57,7 +57,8 @@ class World:
         self.day = FIRST_DAY
         self.made = {}  # records by the number of the step that made them
         self.discount_move_ids = set()  # of all entries of discounts there ever were
-        self.reversed_by_hand = set()  # the ids of those that a step has reversed
+        # The ids of those that a step has reversed or taken off what they close.
+        self.reversed_by_hand = set()
         self.has_discount_by_hand = False
         self.unmatched_ids = set()  # of entries that a step took off what they close
 
