@@ -11,7 +11,8 @@ of it takes a moment anyway, that is more than the totals: the limits allow for 
 
 On 100,000 items plain SQL itself is 9 times as fast as computing the OCA report for
 today and 16 times for six months ago: rows that stay, their foreign keys and the total
-of the ledger are most of it. What asks for 10 and 25 times is short there.
+of the ledger are most of it. What asks for 10 and 25 times is short there. On 10,000
+items opening the list, once and cold, takes as long as the run before it.
 """
 
 from contextlib import closing, contextmanager, nullcontext
@@ -26,7 +27,6 @@ from odoo.tools import SQL
 FLOOR_LIMIT = AtMost(1.5, seconds=0.05)
 PEER_LIMIT_TODAY = AtLeast(10, seconds=0.1)
 PEER_LIMIT_PAST = AtLeast(25, seconds=0.1)
-PEER_LIMIT_ON_SCREEN = AtLeast(10, seconds=0.2)
 GROWTH_LIMIT = AtMost(1.5)
 # What takes longer than this is run once.
 PATIENCE_SECONDS = 10
@@ -288,7 +288,7 @@ class AgingBench:
             f"{size_name(self.size)} {label}: the same, until it can be read",
             ours.seconds,
             peer.seconds,
-            PEER_LIMIT_ON_SCREEN,
+            PEER_LIMIT_TODAY,
         )
 
     def _report_means(self, label, ours, peer):

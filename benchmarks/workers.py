@@ -35,26 +35,27 @@ def run(databases, options, report):
     with databases.books(min(options.sizes), open_credits) as registry:
         bench = ReimburseBench(registry, options, report)
         bench._prepare()
-        _measure(databases, registry, bench, report)
+        _measure(databases, bench)
 
 
-def _measure(databases, registry, bench, report):
-    name = f"{registry.db_name}_shared"
-    with databases.copy(registry.db_name, name):
+def _measure(databases, bench):
+    books = bench.registry.db_name
+    name = f"{books}_shared"
+    with databases.copy(books, name):
         _warm_up(name, bench.user_id)
         seconds = {1: [], 2: []}
         for number in range(min(2 * bench.repeats, RUNS)):
             workers = 1 + number % 2
             run_id = _start_run(name, bench.user_id, number)
             seconds[workers].append(_time_run(name, run_id, workers))
-    report.measure(
+    bench.report.measure(
         f"{BATCH_SIZE * BATCHES} customers, two workers : one worker",
         statistics.median(seconds[2]),
         statistics.median(seconds[1]),
         SHARE_LIMIT,
     )
     # The least disturbed ones, where others use the machine as well.
-    report.measure(
+    bench.report.measure(
         "the same, the fastest run of each", min(seconds[2]), min(seconds[1])
     )
     shown = {

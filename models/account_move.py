@@ -145,24 +145,24 @@ class AccountMove(models.Model):
     def _compute_payments_widget_reconciled_info(self):
         # EXTENDS account: what was written off or deducted was not paid
         result = super()._compute_payments_widget_reconciled_info()
-        contents = {
-            move: (move.invoice_payments_widget or {}).get("content", [])
-            for move in self
-        }
+        contents = [
+            (move.invoice_payments_widget or {}).get("content", []) for move in self
+        ]
         counterparts = self.browse(
             {
                 values["move_id"]
-                for content in contents.values()
+                for content in contents
                 for values in content
                 if values.get("move_id")
             }
         ).sudo()
         writeoffs = counterparts.filtered("collections_writeoff_reason_id")
-        deductions = counterparts.env["account.partial.reconcile"].search(
-            [("cash_discount_move_id", "in", counterparts.ids)]
+        deductions = (
+            counterparts.env["account.partial.reconcile"]
+            .search([("cash_discount_move_id", "in", counterparts.ids)])
+            .cash_discount_move_id
         )
-        deductions = deductions.cash_discount_move_id
-        for content in contents.values():
+        for content in contents:
             for values in content:
                 values["is_writeoff"] = values.get("move_id") in writeoffs.ids
                 values["is_deduction"] = values.get("move_id") in deductions.ids

@@ -252,9 +252,7 @@ class CollectionsSettlement(models.AbstractModel):
             # Core matches within a currency first, and by itself.
             if not (credit.earns or only_these) and item.currency_id != credit.currency:
                 continue
-            whole = self._convert_money(
-                credit, money_left, credit.currency, item.currency_id, item
-            )
+            whole = self._convert_money(credit, money_left, item)
             money = min(whole, left.limits.get(item, whole))
             discount, shortage, account = self._get_deduction(
                 item, credit, money, left, is_last
@@ -263,9 +261,7 @@ class CollectionsSettlement(models.AbstractModel):
             if amount <= 0:
                 continue
             # Converted there and back it could be a unit more than there is.
-            used = self._convert_money(
-                credit, amount, item.currency_id, credit.currency, item
-            )
+            used = self._convert_money(credit, amount, item, to_item=False)
             used = money_left if amount == whole else min(used, money_left)
             money_left = credit.currency.round(money_left - used)
             left.settle(item, amount, discount, shortage, credit.earns)
@@ -380,13 +376,9 @@ class CollectionsSettlement(models.AbstractModel):
         shrunk = []
         for allocation in reversed(allocations):
             currency = allocation.item.currency_id
-            money = self._convert_money(
-                credit, excess, credit.currency, currency, allocation.item
-            )
+            money = self._convert_money(credit, excess, allocation.item)
             less = currency.round(min(allocation.discount, max(money, 0.0)))
-            used = self._convert_money(
-                credit, less, currency, credit.currency, allocation.item
-            )
+            used = self._convert_money(credit, less, allocation.item, to_item=False)
             used = min(used, excess)
             excess = credit.currency.round(excess - used)
             shrunk.append(
@@ -420,7 +412,7 @@ class CollectionsSettlement(models.AbstractModel):
         return source._convert(amount, target, credit.company, credit.date)
 
     @api.model
-    def _convert_money(self, credit, amount, source, target, item):
+    def _convert_money(self, credit, amount, item, to_item=True):
         """Convert a part of the money of a credit, as core does when it matches.
 
         In company currency a payment is worth what it was booked with, which is not
@@ -429,13 +421,15 @@ class CollectionsSettlement(models.AbstractModel):
         in another foreign currency core matches what both were booked with.
 
         :param Credit credit: whose money it is
-        :param float amount: in the currency `source`
-        :param source: the `res.currency` of the credit or of the item
-        :param target: the other one
+        :param float amount: in the currency of the credit
         :param item: the `account.move.line` that is paid
-        :return: the amount in the currency `target`
+        :param bool to_item: False for an amount in the currency of the item
+        :return: the amount in the currency of the item; without `to_item` of the credit
         :rtype: float
         """
+        source, target = credit.currency, item.currency_id
+        if not to_item:
+            source, target = target, source
         company_currency = credit.company.currency_id
         money = self._get_booked_rate(credit.line, credit.currency)
         if source == target or credit.currency == company_currency or not money:
@@ -445,7 +439,7 @@ class CollectionsSettlement(models.AbstractModel):
             worth = self._get_booked_rate(item, item.currency_id)
             if not worth:
                 return self._convert(credit, amount, source, target)
-        rate = money / worth if source == credit.currency else worth / money
+        rate = money / worth if to_item else worth / money
         return target.round(amount * rate)
 
     @api.model

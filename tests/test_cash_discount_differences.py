@@ -78,7 +78,12 @@ class TestCashDiscountDifferences(CashDiscountCommon):
             self.partner, 4.95, "2015-07-02", currency_id=pound.id
         )
         books, states = self._get_books(), self._get_states(invoice)
+        before = self._get_entries()
         self._match(invoice, payment)
+        self._assert_entry(
+            self._get_entries() - before,
+            [(self.receivable, 0.0, 5.0), (self.discount_account, 5.0, 0.0)],
+        )
         [discount, money] = self._get_term_lines(
             invoice
         ).matched_credit_ids.credit_move_id.sorted("balance", reverse=True)
