@@ -1,7 +1,10 @@
+from collections import Counter, defaultdict
+
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_amount, format_date
 
+from .account_move_line import LIMITS_KEY, Limits
 from .collections_posting import RETURN_TOKEN
 
 
@@ -811,12 +814,33 @@ class CollectionsPaymentReturn(models.Model):
 
     def _match_again(self, date):
         """Match the payment with what it had paid, as far as that is open."""
+        lines = self.line_ids.filtered(
+            lambda line: (
+                line.move_line_id.parent_state == "posted"
+                and line.payment_line_id.parent_state == "posted"
+            )
+        )
+        # A payment may have paid parts of one item more than once.
+        rounds = defaultdict(lines.browse)
+        counts = Counter()
+        for line in lines.sorted("id"):
+            pair = (line.move_line_id, line.payment_line_id)
+            rounds[counts[pair]] |= line
+            counts[pair] += 1
+        for part in rounds.values():
+            self._match_lines_again(part, date)
+
+    @api.model
+    def _match_lines_again(self, lines, date):
+        """Match payments with no more of each item than they had paid.
+
+        :param lines: `collections.payment.return.line`, each of another item or payment
+        :param date: accounting date of what gives discounts again
+        """
         discounts = []
         pairs = []
-        for line in self.line_ids.sorted("id"):
+        for line in lines:
             item, payment_line = line.move_line_id, line.payment_line_id
-            if "posted" != item.parent_state or "posted" != payment_line.parent_state:
-                continue
             if line._is_discount_due():
                 discounts.append(line)
                 against_item, against_payment = line._revive_cash_discount(date)
@@ -827,12 +851,19 @@ class CollectionsPaymentReturn(models.Model):
                 ]
             else:
                 pairs.append(item | payment_line)
+        limits = Limits(
+            {
+                (line.move_line_id.id, line.payment_line_id.id): abs(line.amount)
+                for line in lines
+            }
+        )
+        env = self.env(context={**self.env.context, LIMITS_KEY: limits})
         pairs = [
-            pair
+            pair.with_env(env)
             for pair in pairs
             if len(pair) > 1 and not any(pair.mapped("reconciled"))
         ]
-        self.env["account.move.line"]._reconcile_plan(pairs)
+        env["account.move.line"]._reconcile_plan(pairs)
         for line in discounts:
             line._note_cash_discount()
 

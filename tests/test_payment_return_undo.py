@@ -45,6 +45,54 @@ class TestPaymentReturnUndo(PaymentReturnCommon):
             for partial in lines.matched_debit_ids
         )
 
+    def _settle_part(self, payment, invoice, amount):
+        """Settle a part of an invoice with a part of a payment."""
+        wizard = (
+            self.env["collections.settlement.wizard"]
+            .with_context(active_model="account.payment", active_ids=payment.ids)
+            .create({})
+        )
+        line = wizard.line_ids.filtered(
+            lambda line: line.move_line_id in self._get_term_lines(invoice)
+        )
+        line.marked = True
+        line.amount_to_settle = amount
+        wizard.action_settle()
+
+    def test_parts_that_were_settled_are_settled_again_and_no_more(self):
+        """An item may have been settled with a payment more than once."""
+        krona = self.setup_other_currency("SEK", rates=[("2026-01-01", 8.0)])
+        for currency in (self.company.currency_id, krona):
+            for paid in (self.company.currency_id, krona):
+                invoices = [
+                    self._create_item(
+                        self.partner, amount, "2026-01-31", currency_id=currency.id
+                    )
+                    for amount in (500, 300)
+                ]
+                amount = self.company.currency_id._convert(
+                    700 / (8 if currency == krona else 1),
+                    paid,
+                    self.company,
+                    "2026-02-10",
+                )
+                payment = self._pay(amount, "2026-02-10", currency_id=paid.id)
+                for invoice, part in zip(
+                    (*invoices, *invoices), (33.33, 100, 66.67, 50.01), strict=True
+                ):
+                    self._settle_part(payment, invoice, part)
+                self.assertEqual(
+                    [invoice.amount_residual for invoice in invoices], [400.0, 149.99]
+                )
+                documents = [*invoices, payment.move_id]
+                books, states = self._get_books(), self._get_states(*documents)
+                partials = self._get_partials(payment)
+                self.assertEqual(len(partials), 4)
+                payment_return = self._return(payment, "2026-02-20")
+                payment_return.action_undo("2026-02-25")
+                self._assert_undone(books, states, documents)
+                self.assertEqual(self._get_partials(payment), partials)
+
     def test_returned_undone_and_returned_again(self):
         invoice = self._create_item(self.partner, 500, "2026-01-31")
         payment = self._pay(500, "2026-02-10", invoice)

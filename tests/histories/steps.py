@@ -302,6 +302,12 @@ class CreditNote(Kind):
         invoice = world.get(of, "account.move")
         if invoice.state != "posted":
             raise Missing
+        company_currency = invoice.company_id.currency_id
+        if invoice.currency_id != company_currency and (
+            "on_payment" in invoice.line_ids.tax_ids.mapped("tax_exigibility")
+        ):
+            # Bare Odoo as well leaves open there what is won or lost on the currency.
+            matched = False
         refund = invoice._reverse_moves(
             [{"invoice_date": date, "date": date}], cancel=matched
         )
@@ -551,13 +557,25 @@ class Unmatch(Kind):
         if what == "all":
             items.remove_move_reconcile()
         elif what == "one":
+            # Nobody is offered to take what was won or lost on a currency apart.
+            partials = partials.filtered(
+                lambda partial: (
+                    not (
+                        partial.debit_move_id | partial.credit_move_id
+                    ).move_id.exchange_diff_partial_ids
+                )
+            )
+            if not partials:
+                raise Missing
             partial = partials[position % len(partials)]
             _note_discounts_taken_off(
                 world, (partial.debit_move_id | partial.credit_move_id).move_id
             )
             items[0].move_id.js_remove_outstanding_partial(partial.id)
         else:
-            entries = partials.cash_discount_move_id.sorted("id")
+            entries = partials.cash_discount_move_id.sorted("id").filtered(
+                lambda move: move._is_in_force()
+            )
             if not entries:
                 raise Missing
             entry = entries[position % len(entries)]
