@@ -367,6 +367,8 @@ class AccountMove(models.Model):
             drafts.line_ids.remove_move_reconcile()
             drafts.button_cancel()
         moves = self.filtered(lambda move: move._is_in_force())
+        if not moves:
+            return
         moves._reverse_moves(
             [
                 {

@@ -293,8 +293,13 @@ class CollectionsPosting(models.AbstractModel):
             # What is left to write, and what the chatter notes of it.
             self.env.cr.flush()
         self.env.add_to_compute(name, moves)
+        moves.modified(["name"])
+        # The number is taken out of the name, so both are computed. Asked for the name,
+        # core would write the number entry by entry, as if somebody had edited it.
         # The chatter has noted that they were posted.
-        moves.with_context(tracking_disable=True)._recompute_recordset(["name"])
+        moves.with_context(tracking_disable=True)._recompute_recordset(
+            ["sequence_number"]
+        )
         moves.flush_recordset()
 
     @api.model

@@ -288,7 +288,14 @@ class TestReimbursementRun(ReimbursementCommon):
             counts[size] = self.cr.sql_log_count - before
         self.assertLessEqual(counts[40] / 40, counts[10] / 10)
         # What a customer costs more is core's own work on his bill and entry.
-        self.assertLessEqual((counts[40] - counts[10]) / 30, 25)
+        self.assertLessEqual((counts[40] - counts[10]) / 30, 6)
+        done = wizard.run_id.reimbursement_ids
+        for moves in (done.bill_id, done.transfer_move_id):
+            self.assertFalse(any(moves.mapped("made_sequence_gap")))
+            numbers = sorted(moves.mapped("sequence_number"))
+            self.assertEqual(numbers, list(range(numbers[0], numbers[0] + 40)))
+            for move in moves:
+                self.assertEqual(set(move.line_ids.mapped("move_name")), {move.name})
 
 
 @tagged("post_install", "-at_install")
