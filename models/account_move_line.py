@@ -289,24 +289,29 @@ class AccountMoveLine(models.Model):
         limits = self.env.context.get(LIMITS_KEY)
         if not isinstance(limits, Limits):
             limits = {}
-        debit, credit = debit_values["aml"].id, credit_values["aml"].id
-        for values, key in (
-            (debit_values, (debit, credit)),
-            (credit_values, (credit, debit)),
+        prepare = super()._prepare_reconciliation_single_partial
+        debit, credit = debit_values["aml"], credit_values["aml"]
+        for side, values, key in (
+            ("debit", debit_values, (debit.id, credit.id)),
+            ("credit", credit_values, (credit.id, debit.id)),
         ):
-            if key in limits:
-                kept = _hold_back(values, limits[key])
-                result = super()._prepare_reconciliation_single_partial(
-                    debit_values, credit_values, shadowed_aml_values
-                )
-                for name, amount in kept.items():
-                    values[name] += amount
-                # The rest of both is not matched with one another.
-                result["debit_values"] = result["credit_values"] = None
-                return result
-        return super()._prepare_reconciliation_single_partial(
-            debit_values, credit_values, shadowed_aml_values
-        )
+            if key not in limits:
+                continue
+            # Less may be left than was decided: that is matched as core does it.
+            whole = prepare(
+                dict(debit_values), dict(credit_values), shadowed_aml_values
+            ).get("partial_values", {})
+            matched = whole.get(f"{side}_amount_currency", 0.0)
+            if values["aml"].currency_id.compare_amounts(matched, limits[key]) <= 0:
+                break
+            kept = _hold_back(values, limits[key])
+            result = prepare(debit_values, credit_values, shadowed_aml_values)
+            for name, amount in kept.items():
+                values[name] += amount
+            # The rest of both is not matched with one another.
+            result["debit_values"] = result["credit_values"] = None
+            return result
+        return prepare(debit_values, credit_values, shadowed_aml_values)
 
     def _get_cash_discount_taken(self):
         """Return what was deducted of an item so far, in its currency and positive."""
