@@ -448,6 +448,8 @@ class PayWizard(Kind):
     @staticmethod
     def undo(made, partials):
         made.action_cancel()
+        # What was paid together is matched with one another as well.
+        _remove_one_by_one(partials)
 
 
 class SettleWizard(Kind):
