@@ -65,12 +65,14 @@ class AccountMoveLine(models.Model):
     collections_amount_open_currency = fields.Monetary(
         string="Open Amount in Currency",
         compute="_compute_collections_amount_open",
+        aggregator=None,  # of several currencies
         help="What is open at the end of the day given by the screen, in the currency "
         "of the item.",
     )
     collections_days_overdue = fields.Integer(
         string="Days Overdue",
         compute="_compute_collections_amount_open",
+        aggregator="max",
         help="Days since the due date of an open debit item.",
     )
 
@@ -98,6 +100,15 @@ class AccountMoveLine(models.Model):
                     )
                 )
         return super()._auto_init()
+
+    def _read_group_select(self, aggregate_spec, query):
+        # EXTENDS base: what is open today is stored, so groups can add it up
+        name, _colon, func = aggregate_spec.partition(":")
+        if name == "collections_amount_open" and (
+            not self.env.context.get("collections_date")
+        ):
+            aggregate_spec = f"amount_residual:{func}"
+        return super()._read_group_select(aggregate_spec, query)
 
     # === COMPUTE METHODS === #
 

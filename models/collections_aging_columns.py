@@ -24,6 +24,9 @@ class CurrentBalanceField(fields.Many2one):
 class CollectionsAgingColumns(models.AbstractModel):
     """The aged balance of the customer, as columns of lists about something else.
 
+    They are not added up: a customer may have several cases or activities, and owes
+    what he owes once.
+
     The columns are those of the definition on screen, as in Aged Balances. The model
     that inherits says in `_collections_partner_field` where its customer is, and in
     `_get_collections_company_sql` which company's figures count.
@@ -51,76 +54,93 @@ class CollectionsAgingColumns(models.AbstractModel):
     )
     collections_amount_due = fields.Monetary(
         related="collections_balance_id.amount_due",
+        aggregator=None,
         string="Amount Due",
         currency_field="collections_currency_id",
         groups=AGENT,
     )
     collections_amount_overdue = fields.Monetary(
         related="collections_balance_id.amount_overdue",
+        aggregator=None,
         string="Overdue",
         currency_field="collections_currency_id",
         groups=AGENT,
     )
     collections_days_overdue = fields.Integer(
-        related="collections_balance_id.days_overdue", string="Days Late", groups=AGENT
+        related="collections_balance_id.days_overdue",
+        aggregator=None,
+        string="Days Late",
+        groups=AGENT,
     )
     collections_amount_1 = fields.Monetary(
         related="collections_balance_id.amount_1",
+        aggregator=None,
         currency_field="collections_currency_id",
         groups=AGENT,
     )
     collections_amount_2 = fields.Monetary(
         related="collections_balance_id.amount_2",
+        aggregator=None,
         currency_field="collections_currency_id",
         groups=AGENT,
     )
     collections_amount_3 = fields.Monetary(
         related="collections_balance_id.amount_3",
+        aggregator=None,
         currency_field="collections_currency_id",
         groups=AGENT,
     )
     collections_amount_4 = fields.Monetary(
         related="collections_balance_id.amount_4",
+        aggregator=None,
         currency_field="collections_currency_id",
         groups=AGENT,
     )
     collections_amount_5 = fields.Monetary(
         related="collections_balance_id.amount_5",
+        aggregator=None,
         currency_field="collections_currency_id",
         groups=AGENT,
     )
     collections_amount_6 = fields.Monetary(
         related="collections_balance_id.amount_6",
+        aggregator=None,
         currency_field="collections_currency_id",
         groups=AGENT,
     )
     collections_amount_7 = fields.Monetary(
         related="collections_balance_id.amount_7",
+        aggregator=None,
         currency_field="collections_currency_id",
         groups=AGENT,
     )
     collections_amount_8 = fields.Monetary(
         related="collections_balance_id.amount_8",
+        aggregator=None,
         currency_field="collections_currency_id",
         groups=AGENT,
     )
     collections_amount_9 = fields.Monetary(
         related="collections_balance_id.amount_9",
+        aggregator=None,
         currency_field="collections_currency_id",
         groups=AGENT,
     )
     collections_amount_10 = fields.Monetary(
         related="collections_balance_id.amount_10",
+        aggregator=None,
         currency_field="collections_currency_id",
         groups=AGENT,
     )
     collections_amount_11 = fields.Monetary(
         related="collections_balance_id.amount_11",
+        aggregator=None,
         currency_field="collections_currency_id",
         groups=AGENT,
     )
     collections_amount_12 = fields.Monetary(
         related="collections_balance_id.amount_12",
+        aggregator=None,
         currency_field="collections_currency_id",
         groups=AGENT,
     )

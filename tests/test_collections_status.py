@@ -54,6 +54,53 @@ class TestCollectionsStatus(CollectionsCommon):
         self.assertEqual(set(self.items.mapped("collections_status")), {"resolved"})
         self.assertFalse(any(self.items.mapped("collections_promise_date")))
 
+    def test_wizard_says_what_an_amount_leaves_out(self):
+        items = self.items.with_user(self.agent)
+        action = items.action_open_status_wizard()
+        wizard = items.env[action["res_model"]].browse(action["res_id"])
+        wizard.write({"status": "disputed", "reason": "Damaged"})
+        self.assertFalse(wizard.left_out_message)
+        for amount in (300.0, 301.0, 100.01):
+            wizard.amount = amount
+            self.assertFalse(wizard.left_out_message)
+        wizard.amount = 80.0
+        self.assertIn(self.invoices[0].name, wizard.left_out_message)
+        self.assertIn("other 1", wizard.left_out_message)
+        wizard.action_apply()
+        self.assertEqual(
+            self.items.mapped("collections_status"), ["disputed", "not_disputed"]
+        )
+        [activity] = self.env["mail.activity"].search(
+            [("res_model", "=", "res.partner"), ("res_id", "=", self.partner.id)]
+        )
+        self.assertIn(self.invoices[0].name, activity.note)
+        self.assertNotIn(self.invoices[1].name, activity.note)
+
+    def test_groups_of_items_add_up_what_is_open_today(self):
+        Line = self.env["account.move.line"].with_user(self.agent)
+        domain = [("id", "in", self.items.ids)]
+        self._match(
+            self._create_payment(self.partner, 30, "2026-02-10"), self.invoices[0]
+        )
+        name = "collections_amount_open"
+        [(total,)] = Line._read_group(domain, aggregates=[f"{name}:sum"])
+        self.assertEqual(total, 270.0)
+        [group] = Line.formatted_read_group(
+            domain, ["partner_id"], [f"{name}:sum", f"{name}:sum_currency"]
+        )
+        self.assertEqual(
+            (group[f"{name}:sum"], group[f"{name}:sum_currency"]), (270.0, 270.0)
+        )
+        names = [name, f"{name}_currency"]
+        shown = Line.fields_get(names, ["aggregator"])
+        self.assertEqual(
+            [shown[name].get("aggregator") for name in names], ["sum", None]
+        )
+        past = Line.with_context(collections_date="2026-01-31")
+        self.assertFalse(
+            past.fields_get([name], ["aggregator"])[name].get("aggregator")
+        )
+
     def test_promise_is_put_on_the_oldest_items_first(self):
         self.items.action_set_collections_status("promised", "2026-04-01", 100.0)
         self.assertRecordValues(

@@ -38,6 +38,7 @@ class CollectionsStatusWizard(models.TransientModel):
     item_count = fields.Integer(string="Items Count", compute="_compute_totals")
     amount_open = fields.Monetary(compute="_compute_totals")
     has_currencies = fields.Boolean(compute="_compute_totals")
+    left_out_message = fields.Char(compute="_compute_left_out_message")
 
     # === COMPUTE METHODS === #
 
@@ -53,6 +54,37 @@ class CollectionsStatusWizard(models.TransientModel):
                 if len(currencies) == 1
                 else 0.0
             )
+
+    @api.depends("amount", "line_ids", "status")
+    def _compute_left_out_message(self):
+        for wizard in self:
+            concerned = wizard._get_concerned_items()
+            left_out = len(wizard.line_ids) - len(concerned)
+            wizard.left_out_message = False
+            if left_out:
+                wizard.left_out_message = self.env._(
+                    "This amount is put on the items by due date: on %(items)s. "
+                    "Nothing is noted on the other %(count)s.",
+                    items=self.env["collections.posting"]._join_names(
+                        concerned.move_id.mapped("name")
+                    ),
+                    count=left_out,
+                )
+
+    def _get_concerned_items(self):
+        """Return the items that the amount is put on, all of them without an amount."""
+        self.ensure_one()
+        items = self.line_ids._origin
+        if (
+            self.status not in ("promised", "disputed")
+            or not self.amount
+            or self.has_currencies
+        ):
+            return items
+        try:
+            return items.browse().union(*items._get_shares(self.amount))
+        except UserError:
+            return items  # what is wrong with the amount is said on Apply
 
     @api.depends("status")
     def _compute_plan_activity(self):
@@ -84,6 +116,7 @@ class CollectionsStatusWizard(models.TransientModel):
         self.ensure_one()
         self._check_complete()
         items = self.line_ids
+        concerned = self._get_concerned_items()
         items.action_set_collections_status(
             self.status,
             promise_date=self.promise_date,
@@ -96,7 +129,7 @@ class CollectionsStatusWizard(models.TransientModel):
             self.env["mail.activity"].create(
                 [
                     self._prepare_activity_vals(customer, customer_items)
-                    for customer, customer_items in items.grouped(
+                    for customer, customer_items in concerned.grouped(
                         lambda item: item.partner_id.commercial_partner_id
                     ).items()
                     if customer
