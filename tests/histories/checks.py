@@ -199,7 +199,9 @@ def nothing_stays_open_in_one_currency_only(world):
                          JOIN account_partial_reconcile partial
                            ON item.id IN (partial.debit_move_id, partial.credit_move_id)
                          JOIN account_move_line other
-                           ON other.id IN (partial.debit_move_id, partial.credit_move_id)
+                           ON other.id IN (
+                                  partial.debit_move_id, partial.credit_move_id
+                              )
                           AND other.id <> item.id
                         WHERE item.move_id = COALESCE(
                                   move.tax_cash_basis_origin_move_id, move.id
