@@ -267,7 +267,7 @@ class AccountMove(models.Model):
         )
         moves = self._get_writeoff_moves()
         action["domain"] = [("id", "in", moves.ids)]
-        action["context"] = {"create": False}
+        action["context"] = {"create": False, "collections_export": True}
         if len(moves) == 1:
             action.update(
                 {"views": [(False, "form")], "res_id": moves.id, "view_mode": "form"}
@@ -298,7 +298,8 @@ class AccountMove(models.Model):
         """
         reversals = self._reverse_writeoffs(date)
         return reversals._get_records_action(
-            name=self.env._("Reversed Write-offs"), context={"create": False}
+            name=self.env._("Reversed Write-offs"),
+            context={"create": False, "collections_export": True},
         )
 
     def action_view_reimbursement(self):

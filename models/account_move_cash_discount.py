@@ -46,7 +46,7 @@ class AccountMove(models.Model):
         """Open the entries of the discounts taken of the invoice."""
         self.ensure_one()
         return self.collections_cash_discount_move_ids._get_records_action(
-            name=self.env._("Cash Discounts")
+            name=self.env._("Cash Discounts"), context={"collections_export": True}
         )
 
     # === WHAT WAS PROMISED === #

@@ -195,7 +195,10 @@ class CollectionsAgingBalance(models.Model):
     def export_data(self, fields_to_export):
         # EXTENDS base: names that customers gave themselves are no formulas
         self.check_access("read")
-        return escape_export(super().export_data(fields_to_export))
+        exported = super().export_data(fields_to_export)
+        if self.env.context.get("collections_export"):
+            return exported  # goes into a file in which texts stay texts
+        return escape_export(exported)
 
     # === ACTION METHODS === #
 
@@ -216,7 +219,7 @@ class CollectionsAgingBalance(models.Model):
             "credit_collections.account_move_line_action_open_items"
         )
         dates = set(self.mapped("date"))
-        context = {"create": False}
+        context = {"create": False, "collections_export": True}
         if len(dates) == 1:
             # The list shows what was open on that day, whatever happened since.
             context["collections_date"] = fields.Date.to_string(dates.pop())

@@ -162,7 +162,8 @@ class CollectionsPaymentReturn(models.Model):
     def action_view_documents(self):
         """Open the documents that the payment once paid."""
         return self.line_ids.move_id._get_records_action(
-            name=self.env._("Once Paid"), context={"create": False}
+            name=self.env._("Once Paid"),
+            context={"create": False, "collections_export": True},
         )
 
     # === RETURN === #

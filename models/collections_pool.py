@@ -156,7 +156,7 @@ class CollectionsPool(models.Model):
             {
                 "display_name": self.name,
                 "domain": [("collections_pool_ids", "in", self.ids)],
-                "context": {},
+                "context": {"collections_export": True},
             }
         )
         return action

@@ -154,7 +154,7 @@ class CollectionsReimbursement(models.Model):
             "res_model": "account.move.line",
             "view_mode": "list",
             "domain": [("id", "in", self.credit_line_ids.ids)],
-            "context": {"create": False},
+            "context": {"create": False, "collections_export": True},
         }
 
     # === BUSINESS METHODS === #

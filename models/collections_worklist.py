@@ -213,7 +213,10 @@ class CollectionsWorklist(models.Model):
     def export_data(self, fields_to_export):
         # EXTENDS base: names that customers gave themselves are no formulas
         self.check_access("read")
-        return escape_export(super().export_data(fields_to_export))
+        exported = super().export_data(fields_to_export)
+        if self.env.context.get("collections_export"):
+            return exported  # goes into a file in which texts stay texts
+        return escape_export(exported)
 
     # === ACTION METHODS === #
 

@@ -511,7 +511,7 @@ class ResPartner(models.Model):
             ("reconciled", "=", False),
             ("partner_id.commercial_partner_id", "in", self.commercial_partner_id.ids),
         ]
-        action["context"] = {"create": False}
+        action["context"] = {"create": False, "collections_export": True}
         return action
 
     def _compute_collections_reimbursement_count(self):

@@ -22,6 +22,7 @@ from . import test_collections_tours
 from . import test_payment_return
 from . import test_payment_return_undo
 from . import test_email_tours
+from . import test_exports
 from . import test_portal
 from . import test_recipient
 from . import test_setup

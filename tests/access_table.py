@@ -529,6 +529,7 @@ CONTEXT_OPTIONS = {
     "collections_date",  # as of when open amounts are shown
     "collections_default_periods",  # proposals of a new definition
     "collections_definition_id",  # read with the rights of the user
+    "collections_export",  # texts of exported lists stay texts
     "collections_pool_id",
     "collections_refresh_later",  # the settlement is checked again when it is booked
     "collections_refreshing",

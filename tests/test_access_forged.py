@@ -35,7 +35,7 @@ class TestAccessRoutes(AccessCommon, HttpCase):
             if cls.__module__.startswith(ADDON)
             for method in vars(cls).values()
             if hasattr(method, "original_routing")
-            for route in method.original_routing["routes"]
+            for route in method.original_routing.get("routes", ())
         }
         self.assertEqual(found, set(ROUTES))
 

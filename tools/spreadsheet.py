@@ -26,6 +26,8 @@ ACTIVE_TEXTS = (
     "internal:",
     "mailto:",
 )
+# What may be taken for a formula in a .csv file, beyond what Odoo escapes itself.
+ACTIVE_CSV_TEXTS = ("@", "{=", "\t", "\r", "\n")
 MAX_SHEET_NAME = 31
 DATE_FORMAT = 14  # the short date of whoever opens the file
 PAPER_A4 = 9
@@ -106,7 +108,7 @@ def get_sheet_name(name, taken=()):
     return result
 
 
-def escape_formula(value):
+def escape_formula(value, active_texts=ACTIVE_TEXTS):
     """Return a value that stays what it is in the spreadsheets that Odoo exports.
 
     Odoo's own export takes a text that looks like a formula or a link for one.
@@ -118,7 +120,7 @@ def escape_formula(value):
     >>> escape_formula(5.0)
     5.0
     """
-    if isinstance(value, str) and value.startswith(ACTIVE_TEXTS):
+    if isinstance(value, str) and value.startswith(active_texts):
         return f"'{value}"
     return value
 
@@ -128,8 +130,12 @@ def escape_export(exported):
 
     :param dict exported: what `export_data` of a model returns
     """
-    rows = [[escape_formula(value) for value in row] for row in exported["datas"]]
-    return {**exported, "datas": rows}
+    return {**exported, "datas": escape_rows(exported["datas"])}
+
+
+def escape_rows(rows, active_texts=ACTIVE_TEXTS):
+    """Return rows of values with texts that are no formulas, see `escape_formula`."""
+    return [[escape_formula(value, active_texts) for value in row] for row in rows]
 
 
 def write_workbook(sheets, title="", is_right_to_left=False):

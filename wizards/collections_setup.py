@@ -447,7 +447,7 @@ class CollectionsSetup(models.TransientModel):
     def _do_contacts(self, company):
         action = self._open_action("res_partner_action_collections_addresses")
         action["domain"] = self._get_mute_domain()
-        action["context"] = {}
+        action["context"] = {"collections_export": True}
         return action
 
     def _get_mute_domain(self):

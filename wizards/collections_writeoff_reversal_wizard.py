@@ -77,5 +77,6 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
         self.ensure_one()
         self.reversal_ids = self.move_ids._reverse_writeoffs(self.date, self.comment)
         return self.reversal_ids._get_records_action(
-            name=self.env._("Reversed Write-offs"), context={"create": False}
+            name=self.env._("Reversed Write-offs"),
+            context={"create": False, "collections_export": True},
         )

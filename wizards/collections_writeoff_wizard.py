@@ -344,7 +344,8 @@ class CollectionsWriteoffWizard(models.TransientModel):
             separate_tax=self.separate_tax,
         )
         return self.move_ids._get_records_action(
-            name=self.env._("Write-offs"), context={"create": False}
+            name=self.env._("Write-offs"),
+            context={"create": False, "collections_export": True},
         )
 
     def action_use_first_free_date(self):
