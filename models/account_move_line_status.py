@@ -119,6 +119,13 @@ class AccountMoveLine(models.Model):
         self.env["collections.status.history"]._note(self, before)
         return result
 
+    @api.ondelete(at_uninstall=False)
+    def _unlink_withdraw_promises(self):
+        """Take the lines out of what was promised: nobody waits for them any more."""
+        promise_lines = self.sudo().collections_promise_line_ids
+        if promise_lines:
+            promise_lines._withdraw()
+
     @api.model
     def _check_said_by_methods(self):
         """Refuse a status or case that users, over RPC as well, write by hand.

@@ -321,6 +321,23 @@ class TestCollectionsPromise(PromiseCommon):
         lines.remove_move_reconcile()
         self._assert_promise(promise, "open", 0.0, "promised")
 
+    @freeze_time("2026-03-10")
+    def test_items_that_are_deleted_are_promised_no_more(self):
+        promise = self._promise(self.item + self.other_item)
+        self.assertEqual(promise.amount, 500.0)
+        bookkeeper = self._create_user("books", "account.group_account_user")
+        for invoice, state, amount in (
+            (self.invoice, "open", 200.0),
+            (self.other_invoice, "withdrawn", 200.0),
+        ):
+            invoice = invoice.with_user(bookkeeper)
+            invoice.button_draft()
+            self.assertEqual(promise.state, "open")
+            invoice.name = False
+            invoice.unlink()
+            self._assert_promise(promise, state, 0.0)
+            self.assertEqual(promise.amount, amount)
+
     def test_nobody_writes_promises_or_history(self):
         with freeze_time("2026-03-10"):
             promise = self._promise(self.item)
