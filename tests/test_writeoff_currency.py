@@ -229,3 +229,33 @@ class TestWriteoffCurrency(WriteoffCommon):
                 (item.amount_residual, item.amount_residual_currency), (0, 0)
             )
         self.assertFalse(self._get_exchange_entries())
+
+    def test_rest_that_is_not_worth_a_cent(self):
+        """Odoo leaves it where an invoice in dinars is paid in dollars."""
+        dinar = self.setup_other_currency(
+            "BHD", rounding=0.001, rates=[("2016-01-01", 0.37613)]
+        )
+        invoice = self._create_item(
+            self.partner, 8821.98, "2016-06-30", currency_id=dinar.id
+        )
+        wizard = (
+            self.env["account.payment.register"]
+            .with_context(active_model="account.move", active_ids=invoice.ids)
+            .create({"payment_date": "2016-07-01"})
+        )
+        wizard.currency_id = self.company.currency_id
+        wizard._create_payments()
+        item = self._get_term_lines(invoice)
+        self.assertEqual(
+            (item.amount_residual, item.amount_residual_currency), (0.0, 0.001)
+        )
+        books, states = self._get_books(), self._get_states(invoice)
+        move = self._write_off(invoice, date="2016-07-31")
+        self.assertEqual(
+            sorted(move.line_ids.mapped("amount_currency")), [-0.001, 0.001]
+        )
+        self.assertEqual(item.amount_residual_currency, 0.0)
+        self.assertTrue(item.reconciled)
+        self.assertEqual(invoice.payment_state, "paid")
+        move.action_reverse_writeoff()
+        self._assert_undone(books, states, [invoice])
