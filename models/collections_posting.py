@@ -2,7 +2,8 @@ from contextlib import contextmanager
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tools import clean_context, format_date, format_list
+from odoo.tools import clean_context, format_date, format_list, split_every
+from odoo.tools.constants import PREFETCH_MAX
 
 from ..exceptions import MissingParameterError
 
@@ -292,14 +293,17 @@ class CollectionsPosting(models.AbstractModel):
             yield
             # What is left to write, and what the chatter notes of it.
             self.env.cr.flush()
-        self.env.add_to_compute(name, moves)
-        moves.modified(["name"])
-        # The number is taken out of the name, so both are computed. Asked for the name,
-        # core would write the number entry by entry, as if somebody had edited it.
-        # The chatter has noted that they were posted.
-        moves.with_context(tracking_disable=True)._recompute_recordset(
-            ["sequence_number"]
-        )
+        # The ORM computes no more than this at once.
+        for ids in split_every(PREFETCH_MAX, moves.ids):
+            part = moves.browse(ids)
+            self.env.add_to_compute(name, part)
+            part.modified(["name"])
+            # The number is taken out of the name, so both are computed. Asked for the
+            # name, core would write the number entry by entry, as if somebody had
+            # edited it. The chatter has noted that they were posted.
+            part.with_context(tracking_disable=True)._recompute_recordset(
+                ["sequence_number"]
+            )
         moves.flush_recordset()
 
     @api.model
