@@ -239,6 +239,32 @@ class WriteoffCommon(CollectionsCommon):
         return wizard.move_ids
 
     @classmethod
+    def _create_register(cls, *invoices, **values):
+        """Open core's payment wizard on invoices."""
+        return (
+            cls.env["account.payment.register"]
+            .with_context(
+                active_model="account.move",
+                active_ids=[invoice.id for invoice in invoices],
+            )
+            .create(values)
+        )
+
+    @classmethod
+    def _create_settlement(cls, records, **values):
+        return (
+            records.env["collections.settlement.wizard"]
+            .with_context(active_model=records._name, active_ids=records.ids)
+            .create(values)
+        )
+
+    @classmethod
+    def _get_line(cls, wizard, document):
+        """Return the line of the settlement wizard for a document or a payment."""
+        item = cls._get_term_lines(document)
+        return wizard.line_ids.filtered(lambda line: line.move_line_id in item)
+
+    @classmethod
     def _get_books(cls):
         """Return what stands on every account and tax report line, posted."""
         cls.env.flush_all()
@@ -371,32 +397,6 @@ class CashDiscountCommon(WriteoffCommon):
         return self.env["account.move"].search(
             [("journal_id", "=", self.settlement_journal.id)], order="id"
         )
-
-    @classmethod
-    def _create_register(cls, *invoices, **values):
-        """Open core's payment wizard on invoices."""
-        return (
-            cls.env["account.payment.register"]
-            .with_context(
-                active_model="account.move",
-                active_ids=[invoice.id for invoice in invoices],
-            )
-            .create(values)
-        )
-
-    @classmethod
-    def _create_settlement(cls, records, **values):
-        return (
-            records.env["collections.settlement.wizard"]
-            .with_context(active_model=records._name, active_ids=records.ids)
-            .create(values)
-        )
-
-    @classmethod
-    def _get_line(cls, wizard, document):
-        """Return the line of the settlement wizard for a document or a payment."""
-        item = cls._get_term_lines(document)
-        return wizard.line_ids.filtered(lambda line: line.move_line_id in item)
 
     def _get_taken(self, invoice):
         return [

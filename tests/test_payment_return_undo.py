@@ -47,14 +47,8 @@ class TestPaymentReturnUndo(PaymentReturnCommon):
 
     def _settle_part(self, payment, invoice, amount):
         """Settle a part of an invoice with a part of a payment."""
-        wizard = (
-            self.env["collections.settlement.wizard"]
-            .with_context(active_model="account.payment", active_ids=payment.ids)
-            .create({})
-        )
-        line = wizard.line_ids.filtered(
-            lambda line: line.move_line_id in self._get_term_lines(invoice)
-        )
+        wizard = self._create_settlement(payment)
+        line = self._get_line(wizard, invoice)
         line.marked = True
         line.amount_to_settle = amount
         wizard.action_settle()

@@ -238,11 +238,7 @@ class TestWriteoffCurrency(WriteoffCommon):
         invoice = self._create_item(
             self.partner, 8821.98, "2016-06-30", currency_id=dinar.id
         )
-        wizard = (
-            self.env["account.payment.register"]
-            .with_context(active_model="account.move", active_ids=invoice.ids)
-            .create({"payment_date": "2016-07-01"})
-        )
+        wizard = self._create_register(invoice, payment_date="2016-07-01")
         wizard.currency_id = self.company.currency_id
         wizard._create_payments()
         item = self._get_term_lines(invoice)
