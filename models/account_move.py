@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from .account_move_line import InTurn
 from .collections_posting import (
     AGENT,
     INTERNAL,
@@ -464,22 +465,27 @@ class AccountMove(models.Model):
         self.env["collections.posting"]._lock(lines.collections_writeoff_line_id)
         lines._check_writeoff_items_open()
         Line = self.env["account.move.line"]
-        own, foreign = [], []
+        own, foreign = defaultdict(InTurn), defaultdict(InTurn)
         for line in lines:
-            pair = line | line.collections_writeoff_line_id
+            item = line.collections_writeoff_line_id
             is_own = line.currency_id == line.company_currency_id
-            (own if is_own else foreign).append(pair)
+            (own if is_own else foreign)[item.move_id, line.account_id].append(
+                line | item
+            )
         if own:
-            Line._reconcile_plan(own)
+            Line._reconcile_plan(list(own.values()))
         if foreign:
             # Written off at the rate the items are booked with: there is nothing for
             # core to book as won or lost, except on the accounts of cash basis taxes,
             # whose entries core rounds match by match. Twice, since what only differs
             # in company currency is matched once the currency is at zero.
             no_exchange = Line.with_context(no_exchange_difference_no_recursive=True)
-            no_exchange._reconcile_plan(foreign)
+            no_exchange._reconcile_plan(list(foreign.values()))
             rest = [
-                pair for pair in foreign if not any(line.reconciled for line in pair)
+                pair
+                for pairs in foreign.values()
+                for pair in pairs
+                if not any(line.reconciled for line in pair)
             ]
             if rest:
                 no_exchange._reconcile_plan(rest)

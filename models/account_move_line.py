@@ -13,6 +13,15 @@ class Limits(dict):
     """How much of two lines may be matched, by the ids of the item and the credit."""
 
 
+class InTurn(list):
+    """Parts of a reconciliation plan that are matched one after another, as one match.
+
+    Core makes the taxes due on payment for each plan by itself, and what rounding
+    leaves of them goes to the last match of it. In plans of their own, the first match
+    of an invoice would make all of its taxes due, those of later ones nothing.
+    """
+
+
 class AccountMoveLine(models.Model):
     _inherit = "account.move.line"
 
@@ -277,9 +286,7 @@ class AccountMoveLine(models.Model):
         if not allocations and not only_these:
             return super()._reconcile_plan(reconciliation_plan)
         moves = Settlement._book(allocations)
-        plan = Settlement._get_plan(allocations, moves)
-        if not only_these:
-            plan += reconciliation_plan
+        plan = Settlement._get_plan(allocations, moves, reconciliation_plan)
         # What was decided is not meant for what core matches besides, such as exchange
         # differences.
         limits = Limits(Settlement._get_limits(allocations))
@@ -291,6 +298,34 @@ class AccountMoveLine(models.Model):
         )
         Settlement._note(allocations, moves)
         return result
+
+    @api.model
+    def _optimize_reconciliation_plan(
+        self, reconciliation_plan, shadowed_aml_values=None
+    ):
+        # EXTENDS account: tell which parts are matched one after another
+        optimize = super()._optimize_reconciliation_plan
+        if not any(isinstance(part, InTurn) for part in reconciliation_plan):
+            return optimize(reconciliation_plan, shadowed_aml_values)
+        plans, line_ids = [], set()
+        for part in reconciliation_plan:
+            for plan in optimize([part], shadowed_aml_values)[0]:
+                plans.append({**plan, "is_in_turn": isinstance(part, InTurn)})
+                line_ids |= plan["aml_ids"]
+        return plans, self.browse(line_ids)
+
+    @api.model
+    def _prepare_reconciliation_plan(
+        self, plan, amls_values_map, shadowed_aml_values=None
+    ):
+        # EXTENDS account, which matches at the end what is left of all parts together
+        prepare = super()._prepare_reconciliation_plan
+        parts = plan["nodes"] if plan.get("is_in_turn") else [plan]
+        return [
+            result
+            for part in parts
+            for result in prepare(part, amls_values_map, shadowed_aml_values)
+        ]
 
     @api.model
     def _prepare_reconciliation_single_partial(
@@ -488,10 +523,10 @@ def _is_part(part, whole, currency):
 
 def _with_env(plan, env):
     """Return a reconciliation plan with its records in an environment."""
-    return [
+    return type(plan)(
         _with_env(node, env) if isinstance(node, list | tuple) else node.with_env(env)
         for node in plan
-    ]
+    )
 
 
 def _hold_back(values, amount_currency):

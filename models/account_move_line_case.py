@@ -32,8 +32,7 @@ class AccountMoveLine(models.Model):
         if case_id and not case:
             raise UserError(self.env._("The case does not exist any more."))
         case._check_takes_items(self)
-        lines_sudo = self.sudo()  # agents only read journal items; checked above
-        lines_sudo.collections_case_id = case
+        self._move_to_case(case)
         return True
 
     def action_open_case_wizard(self):
@@ -47,7 +46,35 @@ class AccountMoveLine(models.Model):
         :return: True
         """
         self.env["collections.case"].check_access("write")
-        lines_sudo = self.sudo()  # agents only read journal items; checked above
         self.check_access("read")
-        lines_sudo.collections_case_id = False
+        self._move_to_case(self.env["collections.case"])
         return True
+
+    # === BUSINESS METHODS === #
+
+    def _move_to_case(self, case):
+        """Put items into a case and say so there and in the ones they leave.
+
+        The caller has checked the rights.
+
+        :param case: the `collections.case`; empty to take the items out only
+        """
+        lines_sudo = self.sudo()  # agents only read journal items; checked before
+        moving = lines_sudo.filtered(lambda line: line.collections_case_id != case)
+        left = moving.filtered("collections_case_id").grouped("collections_case_id")
+        moving.collections_case_id = case
+        join_names = self.env["collections.posting"]._join_names
+        for former, lines in left.items():
+            former._message_log(
+                body=self.env._(
+                    "Taken out of the case: %(items)s",
+                    items=join_names(lines.move_id.mapped("name")),
+                )
+            )
+        if case and moving:
+            case._message_log(
+                body=self.env._(
+                    "Put into the case: %(items)s",
+                    items=join_names(moving.move_id.mapped("name")),
+                )
+            )

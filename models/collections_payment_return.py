@@ -4,7 +4,7 @@ from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_amount, format_date
 
-from .account_move_line import LIMITS_KEY, Limits
+from .account_move_line import LIMITS_KEY, InTurn, Limits
 from .collections_posting import RETURN_TOKEN
 
 
@@ -859,12 +859,11 @@ class CollectionsPaymentReturn(models.Model):
             }
         )
         env = self.env(context={**self.env.context, LIMITS_KEY: limits})
-        pairs = [
-            pair.with_env(env)
-            for pair in pairs
-            if len(pair) > 1 and not any(pair.mapped("reconciled"))
-        ]
-        env["account.move.line"]._reconcile_plan(pairs)
+        plan = defaultdict(InTurn)
+        for pair in pairs:
+            if len(pair) > 1 and not any(pair.mapped("reconciled")):
+                plan[pair.account_id].append(pair.with_env(env))
+        env["account.move.line"]._reconcile_plan(list(plan.values()))
         for line in discounts:
             line._note_cash_discount()
 

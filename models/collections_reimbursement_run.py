@@ -70,12 +70,17 @@ class CollectionsReimbursementRun(models.Model):
         string="Waiting Customers", compute="_compute_counts"
     )
     reimbursed_count = fields.Integer(string="Reimbursed", compute="_compute_counts")
+    cancelled_count = fields.Integer(
+        string="Cancelled Since",
+        compute="_compute_reimbursements",
+        help="How many of the reimbursements of the run were cancelled later.",
+    )
     held_count = fields.Integer(string="Held", compute="_compute_counts")
     failed_count = fields.Integer(string="Failed", compute="_compute_counts")
     progress = fields.Float(compute="_compute_counts")
     amount_total = fields.Monetary(
         string="Total",
-        compute="_compute_amount_total",
+        compute="_compute_reimbursements",
         currency_field="company_currency_id",
         help="What was reimbursed and not cancelled, in company currency.",
     )
@@ -101,16 +106,17 @@ class CollectionsReimbursementRun(models.Model):
                 100.0 * run.done_count / run.total_count if run.total_count else 100.0
             )
 
-    def _compute_amount_total(self):
-        amounts = dict(
-            self.env["collections.reimbursement"]._read_group(
-                [("run_id", "in", self.ids), ("state", "=", "posted")],
-                ["run_id"],
-                ["amount_company:sum"],
-            )
+    @api.depends("reimbursement_ids.state")
+    def _compute_reimbursements(self):
+        groups = self.env["collections.reimbursement"]._read_group(
+            [("run_id", "in", self.ids)],
+            ["run_id", "state"],
+            ["__count", "amount_company:sum"],
         )
+        amounts = {(run, state): values for run, state, *values in groups}
         for run in self:
-            run.amount_total = amounts.get(run, 0.0)
+            run.amount_total = amounts.get((run, "posted"), (0, 0.0))[1]
+            run.cancelled_count = amounts.get((run, "cancelled"), (0, 0.0))[0]
 
     # === ACTION METHODS === #
 

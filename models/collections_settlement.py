@@ -1,8 +1,10 @@
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 from odoo import Command, api, models
 
 from ..tools import cash_discount
+from .account_move_line import InTurn
 from .collections_composition import ItemPart, LedgerKey
 from .collections_posting import CASH_DISCOUNT_TOKEN, RETURN_TOKEN
 
@@ -646,22 +648,43 @@ class CollectionsSettlement(models.AbstractModel):
         return {move: {"weights": weights, "has_cash_basis": False}}
 
     @api.model
-    def _get_plan(self, allocations, moves):
-        """Return pairs of lines in the order they have to be matched in.
+    def _get_plan(self, allocations, moves, plan):
+        """Return in which order lines are matched, and what after that.
 
         :param list allocations: list of `Allocation`
         :param list moves: the entry of each, see `_book`
+        :param list plan: what was to be matched, see
+            `account.move.line._reconcile_plan`; follows each time, unless only what
+            was decided is matched
         """
-        plan = []
-        for allocation, move in zip(allocations, moves, strict=True):
-            item, line = allocation.item, allocation.credit.line
-            discount_line, excess_line = self._get_entry_lines(item, move)
-            if discount_line:
-                plan.append(item | discount_line)
-            plan.append(item | line)
-            if excess_line:
-                plan.append(line | excess_line)
-        return plan
+        result = []
+        only_these = self._get_choices().only_these
+        left = defaultdict(list)
+        for number, allocation in enumerate(allocations):
+            left[allocation.item].append(number)
+        for node in plan:
+            lines = (line for lines in self._flatten([node]) for line in lines)
+            numbers = sorted(number for line in lines for number in left.pop(line, ()))
+            part = InTurn()
+            for number in numbers:
+                part += self._get_pairs(allocations[number], moves[number])
+            if not only_these:
+                part.append(node)
+            if part:
+                result.append(part)
+        return result
+
+    @api.model
+    def _get_pairs(self, allocation, move):
+        """Return the lines that are matched for an allocation, two by two.
+
+        :param Allocation allocation: what a credit pays of an item
+        :param move: its entry, see `_book`
+        """
+        item, line = allocation.item, allocation.credit.line
+        against_item, against_credit = self._get_entry_lines(item, move)
+        pairs = [item | against_item, item | line, line | against_credit]
+        return [pair for pair in pairs if len(pair) > 1]
 
     @api.model
     def _get_entry_lines(self, item, move):

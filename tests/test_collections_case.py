@@ -62,6 +62,33 @@ class TestCollectionsCase(CollectionsCommon):
                 {"move_line_ids": [Command.update(self.items[0].id, {"name": "x"})]}
             )
 
+    def test_items_that_come_and_go_are_said_in_the_case(self):
+        first, second = (self.invoices[n].name for n in (0, 1))
+        case, other = self._create_case(), self._create_case(name="Other")
+        items = self.items.with_user(self.agent)
+        items.action_assign_collections_case(case.id)
+        items.action_assign_collections_case(case.id)
+        items[1].action_assign_collections_case(other.id)
+        items.action_leave_collections_case()
+
+        def read(record):
+            bodies = record.message_ids.sorted("id").mapped("preview")
+            return [body for body in bodies if "the case:" in body]
+
+        self.assertEqual(
+            read(case),
+            [
+                f"Put into the case: {first}, {second}",
+                f"Taken out of the case: {second}",
+                f"Taken out of the case: {first}",
+            ],
+        )
+        self.assertEqual(
+            read(other),
+            [f"Put into the case: {second}", f"Taken out of the case: {second}"],
+        )
+        self.assertEqual(case.message_ids.author_id, self.agent.partner_id)
+
     def test_contact_person_means_the_company(self):
         contact = self.env["res.partner"].create(
             {"name": "Ann", "parent_id": self.partner.id}

@@ -114,6 +114,7 @@ class TestReimbursementRun(ReimbursementCommon):
                     "total_count": CUSTOMERS,
                     "progress": 100.0,
                     "amount_total": 100.0 * CUSTOMERS,
+                    "cancelled_count": 0,
                 }
             ],
         )
@@ -121,6 +122,10 @@ class TestReimbursementRun(ReimbursementCommon):
         self._assert_everybody_once()
         # It is the run of the user who started it, and so are the bills.
         self.assertEqual(run.reimbursement_ids.bill_id.create_uid, self.env.user)
+        run.reimbursement_ids[0].action_cancel()
+        self.assertRecordValues(
+            run, [{"cancelled_count": 1, "amount_total": 100.0 * (CUSTOMERS - 1)}]
+        )
 
     def test_stopped_and_continued(self):
         run = self._start()

@@ -64,7 +64,7 @@ class CollectionsStatusWizard(models.TransientModel):
             if left_out:
                 wizard.left_out_message = self.env._(
                     "This amount is put on the items by due date: on %(items)s. "
-                    "Nothing is noted on the other %(count)s.",
+                    "Items that nothing is noted on: %(count)s.",
                     items=self.env["collections.posting"]._join_names(
                         concerned.move_id.mapped("name")
                     ),

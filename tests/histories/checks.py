@@ -243,6 +243,64 @@ def documents_say_what_their_items_say(world):
     return problems
 
 
+@check
+def taxes_fall_due_with_what_is_paid(world):
+    """Each match makes its own share of the taxes due on payment due."""
+    return _query(
+        world,
+        """
+        WITH due AS (
+             SELECT entry.tax_cash_basis_rec_id AS partial_id,
+                    entry.tax_cash_basis_origin_move_id AS move_id,
+                    SUM(line.amount_currency) AS tax
+               FROM account_move entry
+               JOIN account_move_line line ON line.move_id = entry.id
+              WHERE entry.tax_cash_basis_rec_id IS NOT NULL
+                AND entry.company_id IN %(companies)s
+                AND line.tax_repartition_line_id IS NOT NULL
+           GROUP BY entry.id
+             ), total AS (
+             SELECT line.move_id,
+                    SUM(line.amount_currency) FILTER (
+                        WHERE account.account_type = 'asset_receivable'
+                    ) AS open,
+                    SUM(line.amount_currency) FILTER (
+                        WHERE tax.tax_exigibility = 'on_payment'
+                    ) AS tax,
+                    MAX(currency.rounding) AS rounding
+               FROM account_move_line line
+               JOIN account_account account ON account.id = line.account_id
+               JOIN res_currency currency ON currency.id = line.currency_id
+          LEFT JOIN account_tax tax ON tax.id = line.tax_line_id
+              WHERE line.move_id IN (SELECT move_id FROM due)
+           GROUP BY line.move_id
+             )
+        SELECT move.name, other.name AS matched_with, due.tax,
+               total.tax * share.amount / total.open AS expected
+          FROM due
+          JOIN total ON total.move_id = due.move_id
+          JOIN account_move move ON move.id = due.move_id
+          JOIN account_partial_reconcile partial ON partial.id = due.partial_id
+          JOIN account_move_line debit ON debit.id = partial.debit_move_id
+          JOIN account_move_line credit ON credit.id = partial.credit_move_id
+          JOIN account_move other
+            ON other.id IN (debit.move_id, credit.move_id) AND other.id <> move.id
+    CROSS JOIN LATERAL (
+               SELECT CASE WHEN debit.move_id = move.id
+                           THEN partial.debit_amount_currency
+                           ELSE -partial.credit_amount_currency
+                       END AS amount
+               ) share
+         WHERE total.open <> 0
+           AND ABS(due.tax - total.tax * share.amount / total.open)
+               > total.rounding * (
+                     2 + (SELECT COUNT(*) FROM due same
+                           WHERE same.move_id = due.move_id)
+                 )
+        """,
+    )
+
+
 # === CASH DISCOUNTS === #
 
 
