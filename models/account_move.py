@@ -693,7 +693,7 @@ class AccountMove(models.Model):
                     moves=", ".join(taken_back.mapped("display_name")),
                 )
             )
-        (self - entries)._check_not_written_off()
+        self._check_not_written_off()
         entries._unmatch_writeoffs()
         self.line_ids.cash_discount_offer_ids.sudo().unlink()  # made again when posted
         result = super().button_draft()
@@ -719,7 +719,7 @@ class AccountMove(models.Model):
         self._check_not_reimbursed()
         entries = self.filtered("collections_writeoff_reason_id")
         if cancel:
-            (self - entries)._check_not_written_off()
+            self._check_not_written_off()
         if not entries:
             return super()._reverse_moves(default_values_list, cancel=cancel)
         entries._check_reversible()
@@ -806,6 +806,13 @@ class AccountMove(models.Model):
         :raise UserError: names the documents
         """
         written_off = self.filtered("collections_is_written_off")
+        # A write-off may be written off itself, once it was taken off its item.
+        written_off -= written_off.filtered(
+            lambda move: (
+                move.collections_writeoff_reason_id
+                and move._get_writeoff_moves() <= self
+            )
+        )
         if written_off:
             raise UserError(
                 self.env._(

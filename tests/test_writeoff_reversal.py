@@ -354,6 +354,22 @@ class TestWriteoffReversal(WriteoffCommon):
         )
         self.assertFalse(entry.collections_writeoff_reason_id)
 
+    def test_write_off_that_was_written_off(self):
+        """A write-off taken off its item is an open item like any other."""
+        move = self._write_off(self.other, date="2026-03-31")
+        self._get_term_lines(self.other).matched_credit_ids.unlink()
+        other_states = self._get_states(self.other)
+        second = self._write_off(move, date="2026-04-30")
+        for undo in (move.action_reverse_writeoff, move.button_draft):
+            with self.assertRaisesRegex(UserError, "are written off: "):
+                undo()
+        (move | second).action_reverse_writeoff()
+        self.assertEqual(self._get_books(), self.books)
+        self.assertEqual(self._get_states(self.other), other_states)
+        self.assertEqual(
+            set(self._get_term_lines(move, second).mapped("reconciled")), {True}
+        )
+
     def test_customer_who_becomes_a_contact(self):
         move = self._write_off(self.partner)
         self.partner.parent_id = self._create_customer("Holding", is_company=True)

@@ -175,7 +175,10 @@ def nothing_stays_open_in_one_currency_only(world):
     """Bare Odoo leaves such rests where currencies meet, so only ours are looked at.
 
     That is whatever is matched with a discount, a write-off, a return or a transfer to
-    a vendor bill. A rest that is not worth the smallest coin has no other currency.
+    a vendor bill. A rest that is not worth the smallest coin has no other currency, and
+    money in another currency than the item can leave the smallest coin of the company.
+    Where an exchange difference is one of the item's currency only, Odoo makes the rest
+    of the taxes due on payment due with it, at nothing in the company's currency.
     """
     return _query(
         world,
@@ -199,6 +202,24 @@ def nothing_stays_open_in_one_currency_only(world):
            AND (line.amount_residual <> 0
                 OR ABS(line.amount_residual_currency * line.balance
                        / line.amount_currency) >= own.rounding)
+           AND (ABS(line.amount_residual) > own.rounding
+                OR NOT EXISTS (
+                    SELECT 1
+                      FROM account_partial_reconcile partial
+                      JOIN account_move_line other
+                        ON other.id IN (partial.debit_move_id, partial.credit_move_id)
+                     WHERE line.id IN (partial.debit_move_id, partial.credit_move_id)
+                       AND other.currency_id <> line.currency_id
+                ))
+           AND NOT EXISTS (
+                   SELECT 1
+                     FROM account_partial_reconcile partial
+                     JOIN account_move_line item
+                       ON item.id IN (partial.debit_move_id, partial.credit_move_id)
+                    WHERE partial.amount = 0
+                      AND item.move_id = move.id
+                      AND item.id <> line.id
+               )
            AND EXISTS (
                    SELECT 1
                      FROM account_move_line item
@@ -245,7 +266,11 @@ def documents_say_what_their_items_say(world):
 
 @check
 def taxes_fall_due_with_what_is_paid(world):
-    """Each match makes its own share of the taxes due on payment due."""
+    """Each match makes its own share of the taxes due on payment due.
+
+    With an exchange difference in the item's own currency, bare Odoo makes all that is
+    left due, or more.
+    """
     return _query(
         world,
         """
@@ -292,6 +317,17 @@ def taxes_fall_due_with_what_is_paid(world):
                        END AS amount
                ) share
          WHERE total.open <> 0
+           AND NOT EXISTS (
+                   SELECT 1
+                     FROM due same
+                     JOIN account_partial_reconcile partial
+                       ON partial.id = same.partial_id
+                     JOIN account_move_line item
+                       ON item.id IN (partial.debit_move_id, partial.credit_move_id)
+                     JOIN res_company company
+                       ON company.currency_exchange_journal_id = item.journal_id
+                    WHERE same.move_id = due.move_id
+               )
            AND ABS(due.tax - total.tax * share.amount / total.open)
                > total.rounding * (
                      2 + (SELECT COUNT(*) FROM due same
