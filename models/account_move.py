@@ -555,9 +555,12 @@ class AccountMove(models.Model):
         """Check that write-offs, and reversals of them, are fit to be posted.
 
         :raise UserError: when the date is locked (core would book on another day), an
-            item is gone, or a reversal does not take back exactly what is in force
+            item is gone, or a reversal does not take back exactly what is in force, or
+            what was written off itself
         """
         Posting = self.env["collections.posting"]
+        origins = self.reversed_entry_id
+        origins.filtered(lambda move: move.state == "posted")._check_not_written_off()
         for move in self:
             Posting._check_date(
                 move.company_id, move.journal_id, move.date, move._affect_tax_report()

@@ -303,15 +303,22 @@ class AccountMoveLine(models.Model):
     def _optimize_reconciliation_plan(
         self, reconciliation_plan, shadowed_aml_values=None
     ):
-        # EXTENDS account: tell which parts are matched one after another
+        # EXTENDS account: make one plan of the parts that are matched one after another
         optimize = super()._optimize_reconciliation_plan
         if not any(isinstance(part, InTurn) for part in reconciliation_plan):
             return optimize(reconciliation_plan, shadowed_aml_values)
         plans, line_ids = [], set()
         for part in reconciliation_plan:
             for plan in optimize([part], shadowed_aml_values)[0]:
-                plans.append({**plan, "is_in_turn": isinstance(part, InTurn)})
                 line_ids |= plan["aml_ids"]
+                if not isinstance(part, InTurn):
+                    plans.append(plan)
+                    continue
+                # What core looks at after the matches, to give those that close each
+                # other their number, stays apart: such plans match nothing.
+                first, *others = plan["nodes"]
+                plans.append({**plan, "amls": first["amls"], "in_turn": plan["nodes"]})
+                plans += [{**node, "in_turn": []} for node in others]
         return plans, self.browse(line_ids)
 
     @api.model
@@ -320,10 +327,9 @@ class AccountMoveLine(models.Model):
     ):
         # EXTENDS account, which matches at the end what is left of all parts together
         prepare = super()._prepare_reconciliation_plan
-        parts = plan["nodes"] if plan.get("is_in_turn") else [plan]
         return [
             result
-            for part in parts
+            for part in plan.get("in_turn", [plan])
             for result in prepare(part, amls_values_map, shadowed_aml_values)
         ]
 

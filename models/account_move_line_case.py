@@ -68,13 +68,13 @@ class AccountMoveLine(models.Model):
             former._message_log(
                 body=self.env._(
                     "Taken out of the case: %(items)s",
-                    items=join_names(lines.move_id.mapped("name")),
+                    items=join_names(lines.move_id.mapped("display_name")),
                 )
             )
         if case and moving:
             case._message_log(
                 body=self.env._(
                     "Put into the case: %(items)s",
-                    items=join_names(moving.move_id.mapped("name")),
+                    items=join_names(moving.move_id.mapped("display_name")),
                 )
             )

@@ -661,15 +661,18 @@ class CollectionsSettlement(models.AbstractModel):
         only_these = self._get_choices().only_these
         left = defaultdict(list)
         for number, allocation in enumerate(allocations):
-            left[allocation.item].append(number)
+            for line in (allocation.item, allocation.credit.line):
+                left[line].append(number)
+        done = set()
         for node in plan:
             lines = (line for lines in self._flatten([node]) for line in lines)
-            numbers = sorted(number for line in lines for number in left.pop(line, ()))
+            numbers = {number for line in lines for number in left.pop(line, ())}
             part = InTurn()
-            for number in numbers:
+            for number in sorted(numbers - done):
                 part += self._get_pairs(allocations[number], moves[number])
+            done |= numbers
             if not only_these:
-                part.append(node)
+                part += node if isinstance(node, InTurn) else [node]
             if part:
                 result.append(part)
         return result

@@ -122,6 +122,25 @@ class TestCashBasis(CashDiscountCommon, PaymentReturnCommon):
         )
         self._assert_nothing_waits()
 
+    def test_matches_that_have_nothing_to_do_with_each_other(self):
+        """They are taken off each on its own, and close each on its own."""
+        first, second = (self._create_invoice(1000, taxes=[self.tax]) for _n in "12")
+        payments = [
+            self._create_payment(self.partner, amount, "2015-07-02")
+            for amount in (1188, 500)
+        ]
+        wizard = self._create_settlement(self.partner, date="2015-07-02")
+        for document in (first, second, *payments):
+            self._get_line(wizard, document).marked = True
+        wizard.action_settle()
+        self.assertEqual((first | second).mapped("payment_state"), ["paid", "partial"])
+        closed, partly = (self._get_term_lines(move) for move in (first, second))
+        self.assertTrue(closed.full_reconcile_id)
+        self.assertFalse(partly.full_reconcile_id)
+        self.assertNotEqual(closed.matching_number, partly.matching_number)
+        first.button_draft()
+        self.assertEqual(second.payment_state, "partial")
+
     def test_instalments_written_off(self):
         invoice = self._create_invoice(1000, term=self.instalments, taxes=[self.tax])
         books, states = self._get_books(), self._get_states(invoice)
@@ -131,6 +150,8 @@ class TestCashBasis(CashDiscountCommon, PaymentReturnCommon):
             [(240.0, 200.0, 40.0), (360.0, 300.0, 60.0), (600.0, 500.0, 100.0)],
         )
         self._assert_nothing_waits()
+        numbers = self._get_term_lines(invoice).mapped("matching_number")
+        self.assertEqual(len(set(numbers)), 3)
         move.action_reverse_writeoff()
         self._assert_undone(books, states, [invoice])
 

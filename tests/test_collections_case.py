@@ -89,6 +89,13 @@ class TestCollectionsCase(CollectionsCommon):
         )
         self.assertEqual(case.message_ids.author_id, self.agent.partner_id)
 
+    def test_item_of_an_invoice_without_a_number_leaves(self):
+        case = self._create_case(move_line_ids=[Command.set(self.items.ids)])
+        self.invoices[0].button_draft()
+        self.invoices[0].name = False
+        case.write({"move_line_ids": [Command.clear()]})
+        self.assertFalse(case.move_line_ids)
+
     def test_contact_person_means_the_company(self):
         contact = self.env["res.partner"].create(
             {"name": "Ann", "parent_id": self.partner.id}

@@ -363,6 +363,10 @@ class TestWriteoffReversal(WriteoffCommon):
         for undo in (move.action_reverse_writeoff, move.button_draft):
             with self.assertRaisesRegex(UserError, "are written off: "):
                 undo()
+        draft = move._reverse_moves([{"date": "2026-05-31"}])
+        with self.assertRaisesRegex(UserError, "are written off: "):
+            draft.action_post()
+        draft.unlink()
         (move | second).action_reverse_writeoff()
         self.assertEqual(self._get_books(), self.books)
         self.assertEqual(self._get_states(self.other), other_states)
