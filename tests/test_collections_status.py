@@ -65,7 +65,7 @@ class TestCollectionsStatus(CollectionsCommon):
             self.assertFalse(wizard.left_out_message)
         wizard.amount = 80.0
         self.assertIn(self.invoices[0].name, wizard.left_out_message)
-        self.assertIn("other 1", wizard.left_out_message)
+        self.assertIn("noted on: 1", wizard.left_out_message)
         wizard.action_apply()
         self.assertEqual(
             self.items.mapped("collections_status"), ["disputed", "not_disputed"]
