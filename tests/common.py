@@ -224,6 +224,14 @@ class WriteoffCommon(CollectionsCommon):
         )
 
     @classmethod
+    def _create_transition_account(cls):
+        """Let the company have taxes due on payment; returns where they wait."""
+        cls.company.tax_exigibility = True
+        return cls._create_account(
+            "Tax not due yet", "259003", "liability_current", reconcile=True
+        )
+
+    @classmethod
     def _create_wizard(cls, records, **values):
         return (
             records.env["collections.writeoff.wizard"]

@@ -15,10 +15,7 @@ class TestCashBasis(CashDiscountCommon, PaymentReturnCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.company.tax_exigibility = True
-        cls.transition = cls._create_account(
-            "Tax not due yet", "259003", "liability_current", reconcile=True
-        )
+        cls.transition = cls._create_transition_account()
         cls.tax = cls.company_data["default_tax_sale"].copy(
             {
                 "name": "Due on payment",

@@ -481,10 +481,7 @@ class TestWriteoffCashBasis(WriteoffTaxCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.company.tax_exigibility = True
-        cls.transition = cls._create_account(
-            "Tax not due yet", "259003", "liability_current", reconcile=True
-        )
+        cls.transition = cls._create_transition_account()
         cls.due = cls._create_tax(
             "CB",
             20,

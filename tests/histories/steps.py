@@ -969,13 +969,14 @@ class ThereAndBack(Kind):
         partials = Partial.search([("id", ">", last)], order="id")
         KINDS[kind].undo(made, partials)
         after = get_fingerprint(world)
-        # A payment whose return is undone is matched anew. Where other matches of the
-        # item are gone since, Odoo rounds the exchange difference from another rest.
-        coins = 1 if kind == "ReturnPayment" else 0
         differences = [
             f"{key}: {before.get(key)} became {after.get(key)}"
             for key in {**before, **after}
-            if not _is_same(world, key, before.get(key), after.get(key), coins)
+            if before.get(key) != after.get(key)
+            and not (
+                kind == "ReturnPayment"
+                and _is_rounded_anew(world, key, before.get(key), after.get(key))
+            )
         ]
         if differences:
             raise NotUndone(f"undone {kind.lower()}", differences)
@@ -985,31 +986,29 @@ class ThereAndBack(Kind):
         return f"there and back, {KINDS[kind].tell(**args)}"
 
 
-def _is_same(world, key, before, after, coins):
-    """Tell whether the books say the same, a few coins of the company aside.
+def _is_rounded_anew(world, key, before, after):
+    """Tell whether amounts of a foreign currency differ by one coin of the company.
+
+    A payment whose return is undone is matched anew. Where other matches of the item
+    are gone since, Odoo rounds the exchange difference from another rest.
 
     :param key: account or item, see `get_fingerprint`
     :param tuple before: what was said, None for nothing
     :param tuple after: what is said now
-    :param int coins: by how much amounts in company currency may differ
     """
-    if before == after or not coins:
-        return before == after
     if len(key) == 2:
         item = world.env["account.move.line"].browse(key[1])
-        company = item.company_id
+        company, name = item.company_id, item.currency_id.name
     else:
         [company] = [own for own in world.companies if own.name == key[0]]
+        name = key[3]
+    own = company.currency_id
     *state, balance, amount = before or (0.0, 0.0)
     *new_state, new_balance, new_amount = after or (0.0, 0.0)
-    currency = company.currency_id
     return (
-        state == new_state
-        and amount == new_amount
-        and currency.compare_amounts(
-            abs(new_balance - balance), coins * currency.rounding
-        )
-        <= 0
+        name != own.name
+        and (state, amount) == (new_state, new_amount)
+        and own.compare_amounts(abs(new_balance - balance), own.rounding) <= 0
     )
 
 
