@@ -465,6 +465,11 @@ class CollectionsPaymentReturn(models.Model):
             payment_line = (
                 partial.credit_move_id if is_credit else partial.debit_move_id
             )
+            payment_amount = (
+                partial.credit_amount_currency
+                if is_credit
+                else -partial.debit_amount_currency
+            )
             # What was taken off by hand before is not given again with the payment.
             discount_move = partial.cash_discount_move_id.filtered(
                 lambda move: move._is_in_force()
@@ -479,6 +484,7 @@ class CollectionsPaymentReturn(models.Model):
                     "date_maturity": item.date_maturity or item.date,
                     "currency_id": item.currency_id.id,
                     "amount": amount,
+                    "payment_amount": payment_amount,
                     "cash_discount_move_id": discount_move.id,
                     "cash_discount_amount": discount,
                 }
@@ -838,12 +844,11 @@ class CollectionsPaymentReturn(models.Model):
         :param lines: `collections.payment.return.line`, each of another item or payment
         :param date: accounting date of what gives discounts again
         """
-        discounts = []
+        discounts = lines._filter_discount_due()
         pairs = []
         for line in lines:
             item, payment_line = line.move_line_id, line.payment_line_id
-            if line._is_discount_due():
-                discounts.append(line)
+            if line in discounts:
                 against_item, against_payment = line._revive_cash_discount(date)
                 pairs += [
                     item | against_item,

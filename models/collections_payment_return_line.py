@@ -3,6 +3,22 @@ from odoo import fields, models
 from .collections_posting import CASH_DISCOUNT_TOKEN
 
 
+def _get_share(left, wanted):
+    """Return how much of amounts is left, of the one that most is missing of.
+
+    :param dict left: amounts by journal item, in its currency
+    :param dict wanted: the same, of the same sign
+    :return: from 0 to 1
+    :rtype: float
+    """
+    share = 1
+    for line, amount in wanted.items():
+        missing = abs(amount) - max(left[line] * (1 if amount > 0 else -1), 0)
+        if line.currency_id.compare_amounts(missing, 0) > 0:
+            share = min(share, 1 - missing / abs(amount))
+    return share
+
+
 class CollectionsPaymentReturnLine(models.Model):
     """One document that a returned payment once paid, and how much of it."""
 
@@ -43,6 +59,14 @@ class CollectionsPaymentReturnLine(models.Model):
     )
     date_maturity = fields.Date(string="Due Date")
     currency_id = fields.Many2one(comodel_name="res.currency", required=True)
+    payment_currency_id = fields.Many2one(
+        related="payment_line_id.currency_id", string="Currency of the Payment"
+    )
+    payment_amount = fields.Monetary(
+        string="Taken of the Payment",
+        currency_field="payment_currency_id",
+        help="What the payment gave for it, in the currency of the payment.",
+    )
     amount = fields.Monetary(
         string="Was Paid",
         help="What the payment paid, in the currency of the document.",
@@ -62,20 +86,40 @@ class CollectionsPaymentReturnLine(models.Model):
     )
     payment_state = fields.Selection(related="move_id.payment_state")
 
-    def _is_discount_due(self):
-        """Tell whether the discount can be given again with the payment."""
+    def _filter_discount_due(self):
+        """Return those whose discount can be given again with the payment.
+
+        The item must have room for both, and the payment must have left what it had
+        paid: where only a part of it is paid again, the discount is not earned.
+        """
+        due = self.browse()
+        left = {
+            line: line.amount_residual_currency
+            for line in self.move_line_id | self.payment_line_id
+        }
+        for line in self:
+            item, payment_line = line.move_line_id, line.payment_line_id
+            wanted = {item: line.amount, payment_line: -line.payment_amount}
+            if line._is_discount_taken_back():
+                against_item, against_payment = line._get_discount_lines()
+                whole = {
+                    item: line.amount - sum(against_item.mapped("amount_currency")),
+                    payment_line: -line.payment_amount
+                    - sum(against_payment.mapped("amount_currency")),
+                }
+                if _get_share(left, whole) == 1:
+                    due += line
+                    wanted = whole
+            share = _get_share(left, wanted)
+            for side, amount in wanted.items():
+                left[side] -= share * amount
+        return due
+
+    def _is_discount_taken_back(self):
+        """Tell whether there is a discount that the return took back."""
         self.ensure_one()
         move = self.cash_discount_move_id
-        if not move or move.state != "posted" or move._is_in_force():
-            return False
-        deducted = -sum(self._get_discount_lines()[0].mapped("amount_currency"))
-        due = self.amount + deducted
-        return (
-            self.currency_id.compare_amounts(
-                self.move_line_id.amount_residual_currency, due
-            )
-            >= 0
-        )
+        return move.state == "posted" and not move._is_in_force()
 
     def _revive_cash_discount(self, date):
         """Reverse what took the discount back, so that its entry is in force again.

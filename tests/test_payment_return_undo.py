@@ -343,6 +343,73 @@ class TestPaymentReturnCashDiscount(PaymentReturnCommon):
         )
         self.assertTrue(all(discount_lines.mapped("reconciled")))
 
+    def test_discount_is_not_given_without_the_payment(self):
+        """What the payment paid meanwhile it does not pay again, nor what it earned."""
+        krona = self.setup_other_currency("SEK", rates=[("2026-01-01", 8.0)])
+        for currency, amount in ((self.company.currency_id, 990), (krona, 7920)):
+            for spent in (amount, amount / 99):
+                invoice = self._create_invoice(1000)
+                payment = self._pay(
+                    amount, "2026-07-02", invoice, currency_id=currency.id
+                )
+                self.assertEqual(invoice.payment_state, "paid")
+                payment_return = self._return(payment, "2026-08-20")
+                line = self._get_term_lines(payment)
+                line.remove_move_reconcile()  # from the entry of the return
+                other = self._create_item(
+                    self.partner, spent, "2026-06-25", currency_id=currency.id
+                )
+                (line | self._get_term_lines(other)).reconcile()
+                self.assertEqual(other.payment_state, "paid")
+                payment_return.action_undo("2026-08-21")
+                self.assertEqual(other.payment_state, "paid")
+                self.assertTrue(line.reconciled)
+                self.assertEqual(
+                    invoice.amount_residual, 1000 if spent == amount else 20
+                )
+                self.assertEqual(self._get_taken(invoice), 0.0)
+                discount, reversal = self._get_entries()[-2:]
+                self.assertEqual(reversal.reversed_entry_id, discount)
+                self.assertTrue(
+                    all(
+                        line.reconciled
+                        for line in (discount | reversal).line_ids
+                        if line.account_id == self.receivable
+                    )
+                )
+
+    def test_discounts_are_given_as_far_as_the_payment_goes(self):
+        invoices = [self._create_invoice(amount) for amount in (1000, 100, 500)]
+        payment = self._pay(1584, "2026-07-02", *invoices)
+        self.assertEqual({move.payment_state for move in invoices}, {"paid"})
+        payment_return = self._return(payment, "2026-08-20")
+        line = self._get_term_lines(payment)
+        line.remove_move_reconcile()  # from the entry of the return
+        other = self._create_item(self.partner, 1200, "2026-06-25")
+        self._pay(100, "2026-08-20", invoices[1])
+        (line | self._get_term_lines(other)).reconcile()
+        self.assertEqual(line.amount_residual, -384.0)
+        payment_return.action_undo("2026-08-21")
+        self.assertTrue(line.reconciled)
+        self.assertEqual([move.amount_residual for move in invoices], [616, 0, 500])
+        self.assertEqual([self._get_taken(move) for move in invoices], [0, 0, 0])
+
+    def test_discounts_of_what_comes_after_an_item_that_was_paid(self):
+        """An item that was paid otherwise leaves the payment to the next one."""
+        invoices = [self._create_invoice(amount) for amount in (1000, 100, 500)]
+        payment = self._pay(1584, "2026-07-02", *invoices)
+        payment_return = self._return(payment, "2026-08-20")
+        line = self._get_term_lines(payment)
+        line.remove_move_reconcile()  # from the entry of the return
+        self._pay(1000, "2026-08-20", invoices[0])
+        other = self._create_item(self.partner, 990, "2026-06-25")
+        (line | self._get_term_lines(other)).reconcile()
+        self.assertEqual(line.amount_residual, -594.0)
+        payment_return.action_undo("2026-08-21")
+        self.assertTrue(line.reconciled)
+        self.assertEqual({move.payment_state for move in invoices}, {"paid"})
+        self.assertEqual([self._get_taken(move) for move in invoices], [0, 1, 5])
+
     def test_locked_settlement_journal_moves_only_the_discount(self):
         tax = self.company_data["default_tax_sale"]
         invoice = self._create_invoice(1000, tax)
