@@ -64,6 +64,13 @@ class AccountMoveLine(models.Model):
         groups=INTERNAL,
         help="The item that this line of a write-off closes.",
     )
+    # Payments are booked on contacts, invoices on the customer they belong to.
+    collections_customer_id = fields.Many2one(
+        related="partner_id.commercial_partner_id",
+        string="Customer",
+        groups=INTERNAL,
+        help="The customer that the item belongs to, whichever contact it is booked on.",
+    )
     collections_amount_open = fields.Monetary(
         string="Open Amount",
         compute="_compute_collections_amount_open",

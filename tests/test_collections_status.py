@@ -1,3 +1,7 @@
+from ast import literal_eval
+
+from lxml import etree
+
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
@@ -53,6 +57,28 @@ class TestCollectionsStatus(CollectionsCommon):
         items.action_set_collections_status("resolved")
         self.assertEqual(set(self.items.mapped("collections_status")), {"resolved"})
         self.assertFalse(any(self.items.mapped("collections_promise_date")))
+
+    def test_open_items_are_grouped_by_the_customer_of_a_contact(self):
+        contact = self._create_customer(parent_id=self.partner.id)
+        payment = self._create_payment(contact, 30, "2026-02-01")
+        items = self.items | self._get_term_lines(payment)
+        self.assertEqual(items.partner_id, self.partner | contact)
+        Line = self.env["account.move.line"].with_user(self.agent)
+        view = self.env.ref(
+            "credit_collections.account_move_line_view_search_open_items"
+        )
+        [group_filter] = etree.fromstring(
+            Line.get_view(view.id, "search")["arch"]
+        ).xpath("//filter[@name='group_by_partner']")
+        groupby = literal_eval(group_filter.get("context"))["group_by"]
+        domain = [("id", "in", items.ids)]
+        groups = Line.formatted_read_group(domain, [groupby], ["__count"])
+        self.assertEqual(
+            [(group[groupby][0], group["__count"]) for group in groups],
+            [(self.partner.id, 3)],
+        )
+        self.assertEqual(Line.search(domain + groups[0]["__extra_domain"]), items)
+        self.assertTrue(Line.fields_get([groupby])[groupby]["groupable"])
 
     def test_wizard_says_what_an_amount_leaves_out(self):
         items = self.items.with_user(self.agent)
