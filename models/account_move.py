@@ -90,6 +90,13 @@ class AccountMove(models.Model):
         help="The payments that the entry takes back, as the bank returned them.",
     )
 
+    collections_case_ids = fields.Many2many(
+        comodel_name="collections.case",
+        string="Cases",
+        compute="_compute_collections_case_ids",
+        groups=AGENT,
+        help="The collections cases that items of the document belong to.",
+    )
     collections_reimbursement_id = fields.Many2one(
         comodel_name="collections.reimbursement",
         string="Reimbursement",
@@ -115,6 +122,11 @@ class AccountMove(models.Model):
                 move.collections_writeoff_state = "posted"
             else:
                 move.collections_writeoff_state = "reversed"
+
+    @api.depends("line_ids.collections_case_id")
+    def _compute_collections_case_ids(self):
+        for move in self:
+            move.collections_case_ids = move.line_ids.collections_case_id
 
     @api.depends("amount_residual")
     def _compute_collections_written_off_amount(self):
@@ -274,6 +286,10 @@ class AccountMove(models.Model):
                 {"views": [(False, "form")], "res_id": moves.id, "view_mode": "form"}
             )
         return action
+
+    def action_view_collections_cases(self):
+        """Open the cases that items of the documents belong to."""
+        return self.collections_case_ids._get_records_action(name=self.env._("Cases"))
 
     def action_open_writeoff_reversal(self):
         """Open the wizard that takes write-offs back.

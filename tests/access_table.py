@@ -239,6 +239,7 @@ METHODS = {
         "action_reverse_writeoff": Call(MANAGERS, "writeoff"),
         "action_send_collections_email": Call(AGENTS, "invoice"),
         "action_view_cash_discounts": Call(READERS, "discounted_invoice"),
+        "action_view_collections_cases": Call(AGENTS, "invoice"),
         "action_view_reimbursement": Call(AGENTS, "bill"),
         "action_view_writeoffs": Call(READERS, "written_off_invoice"),
         "button_cancel": Call(INVOICERS, "draft_invoice"),

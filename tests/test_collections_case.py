@@ -34,6 +34,23 @@ class TestCollectionsCase(CollectionsCommon):
             )
         )
 
+    def test_case_is_seen_on_the_invoice(self):
+        case = self._create_case(move_line_ids=[Command.set(self.items[0].ids)])
+        invoices = self.invoices.with_user(self.agent)
+        self.assertEqual(invoices[0].collections_case_ids, case)
+        self.assertFalse(invoices[1].collections_case_ids)
+        action = invoices.action_view_collections_cases()
+        self.assertEqual(action["res_model"], "collections.case")
+        self.assertEqual(action["res_id"], case.id)
+        self.items[0].with_user(self.agent).action_leave_collections_case()
+        self.assertFalse(invoices[0].collections_case_ids)
+        accountant = self._create_user("bookkeeper", "account.group_account_user")
+        invoice = invoices[0].with_user(accountant)
+        with Form(invoice):
+            self.assertNotIn("collections_case_ids", invoice.fields_get())
+        with self.assertRaises(AccessError):
+            invoice.action_view_collections_cases()
+
     def test_agent_opens_a_case_with_items(self):
         case = self._create_case(move_line_ids=[Command.set(self.items.ids)])
         self.assertRegex(case.number, r"^C\d{5}$")
