@@ -329,6 +329,14 @@ def taxes_fall_due_with_what_is_paid(world):
                        ON company.currency_exchange_journal_id = item.journal_id
                     WHERE same.move_id = due.move_id
                )
+           AND NOT EXISTS ( -- nor after such a difference was undone
+                   SELECT 1
+                     FROM account_move entry
+                     JOIN account_move_line line ON line.move_id = entry.id
+                    WHERE entry.tax_cash_basis_origin_move_id = due.move_id
+                      AND line.tax_repartition_line_id IS NOT NULL
+                      AND line.amount_currency <> 0 AND line.balance = 0
+               )
            AND ABS(due.tax - total.tax * share.amount / total.open)
                > total.rounding * (
                      2 + (SELECT COUNT(*) FROM due same
