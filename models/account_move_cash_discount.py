@@ -44,7 +44,7 @@ class AccountMove(models.Model):
 
     def action_view_cash_discounts(self):
         """Open the entries of the discounts taken of the invoice."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         return self.collections_cash_discount_move_ids._get_records_action(
             name=self.env._("Cash Discounts"), context={"collections_export": True}
         )

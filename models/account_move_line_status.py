@@ -3,7 +3,7 @@ import math
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
-from .collections_posting import INTERNAL
+from .collections_posting import AGENT, INTERNAL
 
 COLLECTIONS_STATUSES = [
     ("not_disputed", "Not disputed"),
@@ -71,14 +71,14 @@ class AccountMoveLine(models.Model):
         inverse_name="move_line_id",
         string="Status History",
         readonly=True,
-        groups=INTERNAL,
+        groups=AGENT,
     )
     collections_promise_line_ids = fields.One2many(
         comodel_name="collections.promise.line",
         inverse_name="move_line_id",
         string="Promises",
         readonly=True,
-        groups=INTERNAL,
+        groups=AGENT,
     )
 
     _collections_status_idx = models.Index(
@@ -377,16 +377,27 @@ class AccountMoveLine(models.Model):
     def _judge_promises(self):
         """Judge the promises given for the items, after a match was made or undone."""
         # The column is read with the line anyway, so nothing is asked of the database
-        # for the many items that nobody promised anything for.
-        promised_sudo = self.sudo().filtered("collections_promise_date")
-        if promised_sudo:
-            promised_sudo.collections_promise_line_ids.promise_id._judge("matching")
+        # for the many items that nobody ever said anything of. A kept promise has no
+        # date on the item any more.
+        promised_sudo = self.sudo().filtered("collections_status_date")
+        promises_sudo = promised_sudo.collections_promise_line_ids.promise_id
+        if promises_sudo:
+            promises_sudo._judge("matching")
 
     def _break_promises(self, source="run"):
         """Mark promises that were not kept as broken, on the items still open."""
         lines_sudo = self.sudo()  # said by the cash that did not come
         vals = {"collections_status": "promise_broken"}
-        lines_sudo._write_collections_statuses(dict.fromkeys(lines_sudo, vals), source)
+        lines_sudo._write_collections_statuses(
+            {
+                # A promise that was kept first had no mark on its items any more.
+                line: vals
+                if line.collections_promise_date
+                else {**line._prepare_last_promise_vals(), **vals}
+                for line in lines_sudo
+            },
+            source,
+        )
 
     def _close_promises(self, source="run"):
         """Take the mark of a kept promise from items of which something is left."""
@@ -397,12 +408,19 @@ class AccountMoveLine(models.Model):
     def _promise_again(self, source="run"):
         """Mark items as promised again, whose payment was taken back before the day."""
         lines_sudo = self.sudo()  # said by the cash that was taken back
-        vals_by_line = {}
-        for line in lines_sudo:
-            promised = line.collections_promise_line_ids._get_last()
-            vals_by_line[line] = {
-                "collections_status": "promised",
-                "collections_promise_date": promised.promise_id.date,
-                "collections_promise_amount": promised.amount,
-            }
-        lines_sudo._write_collections_statuses(vals_by_line, source)
+        lines_sudo._write_collections_statuses(
+            {line: line._prepare_last_promise_vals() for line in lines_sudo}, source
+        )
+
+    def _prepare_last_promise_vals(self):
+        """Return the values that the last promise puts on an item.
+
+        :rtype: dict
+        """
+        self.ensure_one()
+        promised = self.collections_promise_line_ids._get_last()
+        return {
+            "collections_status": "promised",
+            "collections_promise_date": promised.promise_id.date,
+            "collections_promise_amount": promised.amount,
+        }

@@ -54,9 +54,11 @@ class AccountPartialReconcile(models.Model):
     )
     def _compute_cash_discount_currency_id(self):
         for partial in self:
-            is_refund = partial.credit_move_id.move_id.move_type == "out_refund"
+            # Matches are read without the right to the items of another company.
+            credit_move = partial.sudo().credit_move_id.move_id
+            is_refund = credit_move.move_type == "out_refund"
             side = "credit" if is_refund else "debit"
-            partial.cash_discount_currency_id = partial[f"{side}_currency_id"]
+            partial.cash_discount_currency_id = partial.sudo()[f"{side}_currency_id"]
 
     @api.model
     def default_get(self, fields_list):

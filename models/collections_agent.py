@@ -15,6 +15,7 @@ class CollectionsAgent(models.Model):
         comodel_name="res.users",
         required=True,
         index=True,
+        check_company=True,
         ondelete="cascade",
         domain="[('share', '=', False), ('company_ids', 'in', company_id)]",
     )

@@ -234,7 +234,7 @@ class CollectionsAgingBalance(models.Model):
 
     def action_open_customer(self):
         """Open the collections page of the customer of the row."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         if not self.partner_id:
             return self.action_open_items()
         return self.partner_id.action_open_collections_page()

@@ -174,7 +174,7 @@ class CollectionsAgingDefinition(models.Model):
 
     def action_view_snapshots(self):
         """Open the snapshots made with the definition."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.collections_aging_snapshot_action"

@@ -312,6 +312,15 @@ class CollectionsAgingSnapshot(models.Model):
     def create(self, vals_list):
         for vals in vals_list:
             self._check_no_results(vals)
+        # An empty definition is none that was chosen.
+        vals_list = [
+            {
+                name: value
+                for name, value in vals.items()
+                if value or name != "definition_id"
+            }
+            for vals in vals_list
+        ]
         snapshots = super().create(vals_list)
         snapshots._set_refresh_scope()
         return snapshots
@@ -385,7 +394,7 @@ class CollectionsAgingSnapshot(models.Model):
 
     def action_view_balances(self):
         """Open the rows of the snapshot."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.collections_aging_balance_action_snapshot"
         )

@@ -59,7 +59,7 @@ class CollectionsCashDiscountReport(models.Model):
 
     def action_open_invoice(self):
         """Open the invoice of a row."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         return self.move_id.action_open_business_doc()
 
     @property

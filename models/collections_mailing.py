@@ -153,7 +153,7 @@ class CollectionsMailing(models.Model):
 
     def action_view_lines(self):
         """Open the customers of the mailing as a list."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.collections_mailing_line_action"

@@ -135,6 +135,8 @@ class CollectionsPaymentReturn(models.Model):
         """
         self._check_manager()
         self.check_access("read")
+        if not self:
+            raise UserError(self.env._("Select the returns to undo first."))
         given = self._parse_date(date)  # today when empty
         self._lock(self.sudo())  # nobody may write returns by hand; checked above
         self._check_can_undo()

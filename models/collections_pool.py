@@ -147,7 +147,7 @@ class CollectionsPool(models.Model):
 
     def action_view_partners(self):
         """Open the customers of the pool."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self._get_checked_partner_query()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.res_partner_action_collections"
@@ -163,7 +163,7 @@ class CollectionsPool(models.Model):
 
     def action_view_balances(self):
         """Open Aged Balances with this pool chosen."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.collections_aging_balance_action"

@@ -60,6 +60,21 @@ class CollectionsPosting(models.AbstractModel):
             )
 
     @api.model
+    def _check_one(self, records):
+        """Refuse to do for none, or for several, what is done for one at a time.
+
+        :param records: what a program or button called for
+        :raise UserError: when it is not one record
+        """
+        if len(records) != 1:
+            raise UserError(
+                self.env._(
+                    "This is done for one record of %(model)s at a time.",
+                    model=self.env["ir.model"]._get(records._name).name,
+                )
+            )
+
+    @api.model
     def _get_missing_error(self, message, company):
         """Return the error for a parameter that is not set.
 

@@ -147,7 +147,7 @@ class CollectionsReimbursement(models.Model):
 
     def action_view_credits(self):
         """Open the payments and credit notes that were reimbursed."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Reimbursed Credits"),

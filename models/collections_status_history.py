@@ -65,6 +65,7 @@ class CollectionsStatusHistory(models.Model):
 
     def action_open_document(self):
         """Open the document of the item."""
+        self.env["collections.posting"]._check_one(self)
         return self.move_line_id.action_open_business_doc()
 
     @api.model

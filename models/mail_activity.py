@@ -74,7 +74,7 @@ class MailActivity(models.Model):
 
         :return: a window action
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.mail_activity_action_collections_new"
         )

@@ -376,7 +376,7 @@ class ResCompany(models.Model):
         :rtype: dict
         :raise AccessError: when the user is not a collections manager
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.env["collections.posting"]._check_manager()
         if self not in self.env.user.company_ids:
             raise AccessError(

@@ -300,7 +300,7 @@ class ResPartner(models.Model):
 
     def action_open_partner_form(self):
         """Open the contact itself, to change addresses and terms."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.env["collections.recipient"]._check_agent_reads(self)
         action = self._get_records_action()
         action["views"] = [(self.env.ref("base.view_partner_form").id, "form")]
@@ -330,7 +330,7 @@ class ResPartner(models.Model):
 
         :return: a window action
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.env["collections.recipient"]._check_agent_reads(self)
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "credit_collections.mail_activity_action_collections_new"
@@ -356,7 +356,7 @@ class ResPartner(models.Model):
 
         :return: a window action
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.env["collections.recipient"]._check_agent_reads(self)
         return {
             "type": "ir.actions.act_window",

@@ -467,6 +467,72 @@ class TestAccess(AccessCommon):
                 problems.append(self._find_leak(role, model, line, record))
         self._assert_no_problems(problems)
 
+    @mute_logger(*NOISE)
+    def test_methods_on_none_or_several(self):
+        """They say what is wrong, or do it for each: errors of Python help nobody."""
+        problems = []
+        user = self.users["manager"]
+        for model, calls in METHODS.items():
+            if self.env[model]._abstract:
+                continue
+            several = self.env[model].sudo().search([], limit=2).ids
+            for method, call in calls.items():
+                if not call.on or self._is_of_core(self.env[model], method):
+                    continue
+                args = self._resolve(call.args, user)
+                context = self._resolve(call.context, user)
+                for ids in ([], several):
+                    try:
+                        self._call(user, model, method, ids, *args, context=context)
+                    except ValueError as error:
+                        problems.append(f"{model}.{method}({len(ids)}): {error}")
+        self._assert_no_problems(problems)
+
+    def _is_of_core(self, Model, method):
+        """Tell whether a method is an override of one that core has."""
+        return any(
+            method in vars(cls)
+            for cls in type(Model).mro()
+            if not cls.__module__.startswith(ADDON)
+        )
+
+    @mute_logger(*NOISE)
+    def test_core_records_are_read_as_before(self):
+        """Who reads a record of core and names no fields is not stopped by ours."""
+        problems = []
+        for model, name in (
+            ("account.move", "invoice"),
+            ("account.move.line", "line"),
+            ("account.payment", "payment"),
+            ("account.partial.reconcile", "partial"),
+            ("res.partner", "customer"),
+            ("res.company", "company"),
+        ):
+            record = self.world[name]
+            self.assertEqual(record._name, model)
+            ours = {
+                field.name
+                for field in record._fields.values()
+                if "credit_collections" in (field._modules or ())
+            }
+            self.assertTrue(ours)
+            for role in ROLES:
+                Model = self.env[model].with_user(self.users[role])
+                core = [
+                    field
+                    for field in Model._fields
+                    if field not in ours
+                    and Model._has_field_access(Model._fields[field], "read")
+                ]
+                error, _rows = self._call(
+                    self.users[role], model, "read", record.ids, core
+                )
+                if error:
+                    continue
+                error, _rows = self._call(self.users[role], model, "read", record.ids)
+                problems.append(error and f"{role}: {model}: {error}")
+        self._assert_no_problems(problems)
+
     def _find_leak(self, role, model, line, record):
         """Return that a search finds, or hides, what it should not, or None."""
         domain = [("id", "in", record.ids)]

@@ -18,6 +18,13 @@ class TestAgingSnapshot(CollectionsCommon):
 
     # === WHAT IS OPEN ON A DAY === #
 
+    def test_definition_left_empty_is_that_of_the_company(self):
+        Snapshot = self.env["collections.aging.snapshot"]
+        values = {"company_id": self.company.id, "date": "2026-01-01"}
+        for extra in ({}, {"definition_id": False}):
+            snapshot = Snapshot.create({**values, **extra})
+            self.assertEqual(snapshot.definition_id, self.definition)
+
     def test_payment_counts_from_its_day_on(self):
         invoice = self._create_item(self.partner, 1000, "2026-01-31", date="2026-01-01")
         payment = self._create_payment(self.partner, 400, "2026-03-10")

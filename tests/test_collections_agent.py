@@ -1,7 +1,7 @@
 import psycopg2
 
 from odoo import Command
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
@@ -26,6 +26,14 @@ class TestCollectionsAgent(CollectionsCommon):
         second = self.Agent.create({"user_id": self.colleague.id})
         self.assertEqual(second.team_id, team)
         self.assertEqual(team.member_ids, self.user | self.colleague)
+
+    def test_agent_works_for_the_company(self):
+        other = self.setup_other_company()["company"]
+        with self.assertRaisesRegex(UserError, "collector"):
+            self.Agent.create({"user_id": self.user.id, "company_id": other.id})
+        self.user.company_ids |= other
+        agent = self.Agent.create({"user_id": self.user.id, "company_id": other.id})
+        self.assertEqual(agent.team_id.company_id, other)
 
     def test_agents_join_the_team_of_the_parameters(self):
         team = self.env["collections.team"].create({"name": "North"})

@@ -235,9 +235,34 @@ class TestCollectionsPromise(PromiseCommon):
             payment = self._pay(100, "2026-03-12", self.invoice)
             self._assert_promise(promise, "kept", 100.0, "not_disputed")
             self._get_term_lines(payment).remove_move_reconcile()
+            self._assert_promise(promise, "open", 0.0, "promised")
+            self._assert_promised_part()
         with freeze_time("2026-03-25"):
             self._run_snapshot("2026-03-25")
             self._assert_promise(promise, "broken", 0.0, "promise_broken")
+
+    def _assert_promised_part(self):
+        self.assertRecordValues(
+            self.item,
+            [
+                {
+                    "collections_promise_date": fields.Date.to_date("2026-03-20"),
+                    "collections_promise_amount": 100.0,
+                }
+            ],
+        )
+
+    def test_part_kept_and_taken_back_after_the_day(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item, amount=100.0)
+            payment = self._pay(100, "2026-03-12", self.invoice)
+            self._assert_promise(promise, "kept", 100.0, "not_disputed")
+        with freeze_time("2026-03-22"):
+            payment.action_cancel()
+            self._assert_promise(promise, "broken", 0.0, "promise_broken")
+            self._assert_promised_part()
+            self._pay(100, "2026-03-19", self.invoice)
+            self._assert_promise(promise, "kept", 100.0, "not_disputed")
 
     def test_disputed_item_leaves_its_promise(self):
         with freeze_time("2026-03-10"):

@@ -106,6 +106,10 @@ class TestPaymentReturnUndo(PaymentReturnCommon):
         payment.action_undo_return()
         self.assertEqual(invoice.payment_state, "paid")
 
+    def test_undo_of_nothing(self):
+        with self.assertRaisesRegex(UserError, "Select the returns"):
+            self.env["collections.payment.return"].action_undo()
+
     def test_undo_after_the_customer_paid_again(self):
         invoice = self._create_item(self.partner, 500, "2026-01-31")
         payment = self._pay(500, "2026-02-10", invoice)

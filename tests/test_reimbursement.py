@@ -363,6 +363,11 @@ class TestReimbursement(ReimbursementCommon):
         wizard.action_reimburse()
         self.assertEqual(self._get_balance(self.partner), 0.0)
 
+    def test_minimum_is_no_negative_amount(self):
+        wizard = self._create_reimbursement_wizard(minimum=-1.0)
+        with self.assertRaisesRegex(UserError, "cannot be less than zero"):
+            wizard.action_preview()
+
     def test_held_customers_cannot_be_smuggled_in(self):
         self._create_item(self.partner, -20, "2026-01-31")
         wizard = self._create_reimbursement_wizard()

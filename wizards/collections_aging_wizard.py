@@ -58,7 +58,7 @@ class CollectionsAgingWizard(models.TransientModel):
         :return: the window action of Aged Balances
         :rtype: dict
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         if not self.company_ids:
             raise UserError(self.env._("Choose at least one company."))
         snapshots = self.env["collections.aging.snapshot"].create(

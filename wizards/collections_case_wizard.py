@@ -102,7 +102,7 @@ class CollectionsCaseWizard(models.TransientModel):
         :return: a window action that closes the dialog
         :rtype: dict
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         case = self.case_id
         if self.mode == "new":
             if not self.name:

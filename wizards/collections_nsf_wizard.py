@@ -305,7 +305,7 @@ class CollectionsNsfWizard(models.TransientModel):
         :raise UserError: nothing selected, no posted customer payment of a bank,
             returned before, journal or fee missing, locked date
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         if self.return_ids:
             raise UserError(self.env._("These payments are returned already."))
         if not self.payment_ids:
@@ -328,7 +328,7 @@ class CollectionsNsfWizard(models.TransientModel):
 
     def action_use_first_free_date(self):
         """Book on the first day on which that is possible."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.check_access("write")
         if self.first_free_date:
             self.date = self.first_free_date
@@ -336,6 +336,6 @@ class CollectionsNsfWizard(models.TransientModel):
 
     def action_open_parameters(self):
         """Open the collections parameters of the company."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.check_access("read")
         return self.company_ids[:1]._get_collections_parameters_action()

@@ -166,7 +166,7 @@ class CollectionsReimbursementWizard(models.TransientModel):
         :rtype: dict
         :raise AccessError: when the user is not a collections manager
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.env["collections.posting"]._check_manager()
         proposals = self._get_proposals()
         self.line_ids.unlink()
@@ -208,14 +208,14 @@ class CollectionsReimbursementWizard(models.TransientModel):
 
     def action_use_first_free_date(self):
         """Book on the first day that is not locked, and preview for that day."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         if self.first_free_date:
             self.date = self.first_free_date
         return self.action_preview()
 
     def action_open_parameters(self):
         """Open the collections parameters of the company."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.check_access("read")
         return self.company_id._get_collections_parameters_action()
 
@@ -229,6 +229,8 @@ class CollectionsReimbursementWizard(models.TransientModel):
         """
         if not self.date:
             raise UserError(self.env._("Enter the date of the reimbursements."))
+        if self.minimum < 0:
+            raise UserError(self.env._("The minimum cannot be less than zero."))
         return self.env["collections.reimbursement.posting"]._get_proposals(
             self.company_id,
             self.date,
@@ -242,7 +244,7 @@ class CollectionsReimbursementWizard(models.TransientModel):
 
         :param int background_from: from how many customers on it is handed over
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         Posting = self.env["collections.reimbursement.posting"]
         Posting._check_manager()
         if self.run_id:

@@ -41,7 +41,7 @@ class CollectionsSetupStep(models.TransientModel):
         :return: the action to follow, the checklist again when the step was done
         :rtype: dict
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         setup = self.setup_id
         action = setup._do_step(self.code, setup.company_id)
         return action or setup._get_open_action()

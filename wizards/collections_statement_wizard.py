@@ -100,7 +100,7 @@ class CollectionsStatementWizard(models.TransientModel):
 
         :raise UserError: when it ends before it starts
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.check_access("read")
         return self.env["collections.statement"]._get_period(
             self.date_from, self.date_to, self.open_only

@@ -113,7 +113,7 @@ class CollectionsStatusWizard(models.TransientModel):
         :rtype: dict
         :raise UserError: when something needed is missing, or an item is closed
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self._check_complete()
         items = self.line_ids
         concerned = self._get_concerned_items()

@@ -74,7 +74,7 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
         :return: a window action on the reversals
         :rtype: dict
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.reversal_ids = self.move_ids._reverse_writeoffs(self.date, self.comment)
         return self.reversal_ids._get_records_action(
             name=self.env._("Reversed Write-offs"),

@@ -129,7 +129,7 @@ class CollectionsWriteoffSweepWizard(models.TransientModel):
         :rtype: dict
         :raise UserError: when no item is small and old enough
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         if self.max_amount <= 0:
             raise UserError(self.env._("Enter the amount up to which items are small."))
         items = self.env["account.move.line"].search(

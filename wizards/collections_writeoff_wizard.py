@@ -326,7 +326,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
         :raise UserError: nothing selected, closed meanwhile, journal, account or reason
             missing, two companies at once, locked date
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         if self.move_ids:
             raise UserError(self.env._("These items are written off already."))
         if not self.date:
@@ -350,7 +350,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
 
     def action_use_first_free_date(self):
         """Book on the first day that is not locked."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.check_access("write")
         if self.first_free_date:
             self.date = self.first_free_date
@@ -360,7 +360,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
 
     def action_open_parameters(self):
         """Open the collections parameters of the company."""
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.check_access("read")
         return self.company_id._get_collections_parameters_action()
 
