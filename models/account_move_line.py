@@ -69,7 +69,7 @@ class AccountMoveLine(models.Model):
         related="partner_id.commercial_partner_id",
         string="Customer",
         groups=INTERNAL,
-        help="The customer that the item belongs to, whichever contact it is booked on.",
+        help="The customer that the item belongs to, whatever contact it is booked on.",
     )
     collections_amount_open = fields.Monetary(
         string="Open Amount",
@@ -376,11 +376,13 @@ class AccountMoveLine(models.Model):
         """Return what was deducted of an item so far, in its currency and positive."""
         self.ensure_one()
         # One after the other: put together, they would be read item by item.
-        return sum(
-            partial.cash_discount_amount_currency
-            for partials in (self.matched_credit_ids, self.matched_debit_ids)
-            for partial in partials
-            if partial.cash_discount_move_id._is_in_force()
+        return self.currency_id.round(
+            sum(
+                partial.cash_discount_amount_currency
+                for partials in (self.matched_credit_ids, self.matched_debit_ids)
+                for partial in partials
+                if partial.cash_discount_move_id._is_in_force()
+            )
         )
 
     def get_cash_discount(self, date=False):

@@ -34,6 +34,7 @@ class Allocation(NamedTuple):
     excess: float = 0.0  # paid too much and booked, in the currency of the credit
     excess_account: Any = None  # account.account
     is_limited: bool = False  # whether somebody decided on the amount
+    is_by_hand: bool = False  # whether somebody decided on the discount
 
     @property
     def books(self):
@@ -54,6 +55,15 @@ class OpenItems:
             if item.id in choices.amounts
         }
         self.by_hand = dict(choices.discounts)
+        self.sorted_items = {}
+
+    def get_items(self, date, get_order):
+        """Return the items in the order in which a payment of a day goes on them."""
+        if date not in self.sorted_items:
+            self.sorted_items[date] = self.items.sorted(
+                lambda item: get_order(item, date)
+            )
+        return self.sorted_items[date]
 
     def settle(self, item, amount, discount, shortage, earns):
         """Make less what is open, so that the next credit finds the rest."""
@@ -85,8 +95,8 @@ class CollectionsSettlement(models.AbstractModel):
         """Return what is booked besides when lines are matched.
 
         :param list plan: see `account.move.line._reconcile_plan`
-        :return: list of `Allocation`; with choices that allow nothing else, all of
-            them, otherwise those with a discount or a difference
+        :return: list of `Allocation`: all of them where a discount or a difference is
+            booked, or the choices allow nothing else, otherwise none
         """
         if self._is_part_of_another_match():
             return []
@@ -98,9 +108,11 @@ class CollectionsSettlement(models.AbstractModel):
             if only_these or any(self._is_concerned(line) for line in lines):
                 allocations += self._allocate(lines)
                 done |= lines
-        if only_these:
+        # A discount belongs to what its payment pays of the item. Were the others left
+        # to core, it might put that payment on another item.
+        if only_these or any(allocation.books for allocation in allocations):
             return allocations
-        return [allocation for allocation in allocations if allocation.books]
+        return []
 
     @api.model
     def _is_part_of_another_match(self):
@@ -213,7 +225,6 @@ class CollectionsSettlement(models.AbstractModel):
         :return: list of `Allocation`
         """
         histories = {item: self._get_history(item) for item in items}
-        items = items.sorted(self._get_order)
         left = OpenItems(items, sign, histories, self._get_choices())
         allocations = []
         for credit in credits:
@@ -223,11 +234,16 @@ class CollectionsSettlement(models.AbstractModel):
         return allocations
 
     @api.model
-    def _get_order(self, item):
+    def _get_order(self, item, date):
+        """Return what items are sorted by for a payment of a day.
+
+        Dynamics 365 Finance, "Cash discounts": the oldest invoice first; of one day the
+        one with the better discount in force.
+        """
         rate = 0.0
-        if item.discount_date and item.amount_currency:
-            tier = self._get_tiers(item)[0]
-            rate = tier.discount / abs(item.amount_currency)
+        if item.amount_currency and self._is_wanted(item):
+            tier = self._get_tier(item, self._get_choices().date or date)
+            rate = tier.discount / abs(item.amount_currency) if tier else 0.0
         return (
             item.move_id.invoice_date or item.date,
             -rate,
@@ -247,7 +263,7 @@ class CollectionsSettlement(models.AbstractModel):
         only_these = self._get_choices().only_these
         allocations = []
         money_left = credit.amount
-        for item in left.items:
+        for item in left.get_items(credit.date, self._get_order):
             residual = left.residuals[item]
             if residual <= 0 or money_left <= 0:
                 continue
@@ -256,6 +272,7 @@ class CollectionsSettlement(models.AbstractModel):
                 continue
             whole = self._convert_money(credit, money_left, item)
             money = min(whole, left.limits.get(item, whole))
+            is_by_hand = item.id in left.by_hand
             discount, shortage, account = self._get_deduction(
                 item, credit, money, left, is_last
             )
@@ -277,6 +294,7 @@ class CollectionsSettlement(models.AbstractModel):
                     shortage,
                     account,
                     is_limited=credit.is_limited or item in left.limits,
+                    is_by_hand=is_by_hand and credit.earns,
                 )
             )
         return self._handle_excess(allocations, credit, money_left, left)
@@ -297,7 +315,9 @@ class CollectionsSettlement(models.AbstractModel):
             return 0.0, 0.0, None
         if item.id in left.by_hand:
             # All of it goes with the first payment of the item.
-            return min(left.by_hand.pop(item.id), residual), 0.0, None
+            discount = left.by_hand[item.id]
+            left.by_hand[item.id] = 0.0
+            return min(discount, residual), 0.0, None
         discount, available = self._get_discount(item, credit, money, left)
         shortage = item.currency_id.round(residual - available - money)
         may_be_short = is_last and item not in left.limits
@@ -335,7 +355,8 @@ class CollectionsSettlement(models.AbstractModel):
         """Decide about what was paid too much.
 
         It makes discounts smaller, the last one first, unless the company gives them
-        in full; a rest within the tolerances is booked; more stays on the payment.
+        in full or somebody decided on them; a rest within the tolerances is booked;
+        more stays on the payment.
 
         :param list allocations: the `Allocation` of the credit
         :param float excess: what is left of it, in its currency
@@ -376,7 +397,11 @@ class CollectionsSettlement(models.AbstractModel):
         :return: list of `Allocation`, and the excess that is left
         """
         shrunk = []
+        shrinks_all = self._get_choices().shrinks
         for allocation in reversed(allocations):
+            if allocation.is_by_hand and not shrinks_all:
+                shrunk.append(allocation)
+                continue
             currency = allocation.item.currency_id
             money = self._convert_money(credit, excess, allocation.item)
             less = currency.round(min(allocation.discount, max(money, 0.0)))
@@ -434,6 +459,9 @@ class CollectionsSettlement(models.AbstractModel):
             source, target = target, source
         company_currency = credit.company.currency_id
         money = self._get_booked_rate(credit.line, credit.currency)
+        if not credit.line and item.currency_id != company_currency:
+            # A planned payment is booked at the rate of its day.
+            money = self._get_day_rate(credit)
         if source == target or credit.currency == company_currency or not money:
             return self._convert(credit, amount, source, target)
         worth = 1.0
@@ -443,6 +471,13 @@ class CollectionsSettlement(models.AbstractModel):
                 return self._convert(credit, amount, source, target)
         rate = money / worth if to_item else worth / money
         return target.round(amount * rate)
+
+    @api.model
+    def _get_day_rate(self, credit):
+        """Return what a unit of a payment is worth in company currency on its day."""
+        return self.env["res.currency"]._get_conversion_rate(
+            credit.currency, credit.company.currency_id, credit.company, credit.date
+        )
 
     @api.model
     def _get_booked_rate(self, line, currency):
@@ -733,9 +768,13 @@ class CollectionsSettlement(models.AbstractModel):
             ) | item.matched_debit_ids.filtered(
                 lambda partial, line=line: partial.debit_move_id == line
             )
-            partials[-1:].with_context(
-                collections_cash_discount=CASH_DISCOUNT_TOKEN
-            ).write(
+            partial = partials.sorted("id")[-1:]
+            if not partial or partial.cash_discount_move_id:
+                # The payment pays nothing of the item, so it earns nothing: nobody
+                # would take the discount back with it.
+                move._take_cash_discounts_back()
+                continue
+            partial.with_context(collections_cash_discount=CASH_DISCOUNT_TOKEN).write(
                 {
                     "cash_discount_move_id": move.id,
                     "cash_discount_amount_currency": allocation.discount,

@@ -1,4 +1,5 @@
 import random
+from unittest.mock import patch
 
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
@@ -41,6 +42,12 @@ class TestCashDiscount(CashDiscountCommon):
         self.assertEqual(invoice.payment_state, "paid")
         self.assertEqual(self._get_entries(), entry)
         self.assertEqual(self._get_taken(invoice), [3.0])
+
+    def test_what_was_taken_is_rounded(self):
+        invoice = self._create_invoice(1000)
+        for amount in (11.1, 12.1):
+            self._pay(amount, "2015-07-02", invoice)
+        self.assertEqual(self._get_taken(invoice), [0.23])
 
     def test_always_and_back(self):
         """CD-01-A and CD-01-B"""
@@ -145,6 +152,109 @@ class TestCashDiscount(CashDiscountCommon):
         self.assertEqual(len(entry.line_ids), 3)
         self._get_term_lines(invoice).remove_move_reconcile()
         self._assert_undone(books, states, [invoice])
+
+    def _match_and_take_back(self, expected, credits, *invoices):
+        """Match documents, compare what is open, and take the credits off again.
+
+        :param list expected: what is open of each invoice, and what was deducted
+        :param list credits: payments and credit notes
+        """
+        documents = [
+            *invoices,
+            *(credit for credit in credits if credit._name == "account.move"),
+        ]
+        books, states = self._get_books(), self._get_states(*documents)
+        lines = self._get_term_lines(*invoices, *credits)
+        lines.reconcile()
+        self.assertEqual(
+            [
+                (invoice.amount_residual, sum(self._get_taken(invoice)))
+                for invoice in invoices
+            ],
+            expected,
+        )
+        self.assertFalse(
+            self._get_entries().line_ids.filtered(
+                lambda line: line.account_id == self.receivable and not line.reconciled
+            )
+        )
+        lines.remove_move_reconcile()
+        self._assert_undone(books, states, documents)
+
+    def test_payments_of_several_invoices_keep_their_discounts(self):
+        """What an older invoice without a discount takes is not left for the newer."""
+        ten = self._create_term(10, 14)
+        none = self.env["account.payment.term"].create({"name": "At once"})
+        expired = self._create_term(10, 1)
+        for older_term in (none, expired):
+            older = self._create_invoice(500, "2015-06-20", older_term)
+            newer = self._create_invoice(500, "2015-06-25", ten)
+            payments = [
+                self._create_payment(self.partner, 725, "2015-07-01"),
+                self._create_payment(self.partner, 225, "2015-07-02"),
+            ]
+            self._match_and_take_back([(0.0, 0.0), (0.0, 50.0)], payments, older, newer)
+
+    def test_credit_note_beside_a_payment(self):
+        ten = self._create_term(10, 14)
+        first = self._create_invoice(1000, "2015-06-25", ten)
+        second = self._create_invoice(1000, "2015-06-26", ten)
+        credit_note = self._create_item(self.partner, -500, "2015-06-22")
+        payment = self._create_payment(self.partner, 900, "2015-07-02")
+        credits = [credit_note, payment]
+        self._match_and_take_back([(0.0, 50.0), (500.0, 50.0)], credits, first, second)
+        self._get_term_lines(first, second, *credits).reconcile()
+        payment.action_cancel()
+        self.assertEqual([first.amount_residual, second.amount_residual], [500, 1000])
+        entries = self._get_entries().line_ids
+        given = entries.filtered(lambda line: line.account_id == self.discount_account)
+        self.assertEqual(sum(given.mapped("balance")), 0.0)
+
+    def test_short_money_of_one_payment_goes_to_the_oldest(self):
+        none = self.env["account.payment.term"].create({"name": "At once"})
+        older = self._create_invoice(500, "2015-06-20", none)
+        newer = self._create_invoice(1000, "2015-06-25")
+        payment = self._create_payment(self.partner, 700, "2015-07-02")
+        self._match_and_take_back([(0.0, 0.0), (797.98, 2.02)], [payment], older, newer)
+
+    def test_the_discount_in_force_decides_which_is_better(self):
+        """Of invoices of one day; what is over, or was not wanted, is no discount."""
+        expired, good = self._create_term(5, 3), self._create_term(1.5, 14)
+        with_periods = self._create_term(2, 5)
+        self.env["collections.cash.discount.period"].create(
+            {"payment_term_id": with_periods.id, "days": 14, "percentage": 1}
+        )
+        for term, choice, better, amount, discount in (
+            (expired, "normal", self.term, 990, 10.0),
+            (self.term, "never", self.term, 990, 10.0),
+            (with_periods, "normal", good, 985, 15.0),
+        ):
+            worse = self._create_invoice(1000, term=term)
+            self._get_term_lines(worse).use_cash_discount = choice
+            invoice = self._create_invoice(1000, term=better)
+            payment = self._create_payment(self.partner, amount, "2015-07-02")
+            self._match_and_take_back(
+                [(1000.0, 0.0), (0.0, discount)], [payment], worse, invoice
+            )
+
+    def test_discount_that_its_payment_did_not_reach_is_taken_back(self):
+        invoice = self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 990, "2015-07-02")
+        books = self._get_books()
+
+        def match_discounts_only(settlement, allocations, moves, plan):
+            return [
+                allocation.item | settlement._get_entry_lines(allocation.item, move)[0]
+                for allocation, move in zip(allocations, moves, strict=True)
+            ]
+
+        settlement = type(self.env["collections.settlement"])
+        with patch.object(settlement, "_get_plan", match_discounts_only):
+            self._match(payment, invoice)
+        self.assertEqual(len(self._get_entries()), 2)
+        self.assertEqual(self._get_books(), books)
+        self.assertEqual(invoice.amount_residual, 1000.0)
+        self.assertEqual(self._get_taken(invoice), [0.0])
 
     def test_better_discount_first_when_the_money_is_short(self):
         low = self._create_invoice(1000)

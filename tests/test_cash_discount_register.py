@@ -174,6 +174,29 @@ class TestCashDiscountRegister(CashDiscountCommon):
         self.assertEqual(core.balance, 5.0)
         self.assertEqual(self._get_entries().amount_total, 10.0)
 
+    def test_third_currency_shows_what_is_booked(self):
+        yen = self.setup_other_currency(
+            "JPY", rates=[("2015-06-01", 120.0), ("2015-07-01", 128.4)], rounding=1.0
+        )
+        dinar = self.setup_other_currency(
+            "BHD",
+            rates=[("2015-06-01", 0.376), ("2015-07-01", 0.40232)],
+            rounding=0.001,
+        )
+        invoice = self._create_invoice(
+            14197, term=self._create_term(3.33, 14), currency_id=yen.id
+        )
+        wizard = self._create_register(
+            invoice, payment_date="2015-07-02", currency_id=dinar.id
+        )
+        self.assertEqual(wizard.amount, 46.013)
+        self.assertEqual(wizard.cash_discount_to_take, 1.586)
+        self.assertEqual(wizard.cash_discount_available, 1.586)
+        [payment] = wizard._create_payments()
+        self.assertEqual(self._get_taken(invoice), [473.0])
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertTrue(self._get_term_lines(payment).reconciled)
+
     def test_another_currency(self):
         """An invoice in euro paid in dollar, at the rate of the day."""
         euro = self.setup_other_currency(

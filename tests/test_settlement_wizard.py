@@ -291,6 +291,90 @@ class TestSettlementWizard(CashDiscountCommon):
         wizard.action_settle()
         self.assertEqual((newer | older).mapped("amount_residual"), [700.0, 0.0])
 
+    def test_discount_entered_stays_with_several_payments(self):
+        for entered, left in (
+            (5.0, [5.0, 0.0]),
+            (0.0, [10.0, 0.0]),
+            (20.0, [0.0, -10.0]),
+        ):
+            invoice = self._create_invoice(1000)
+            payments = [
+                self._create_payment(self.partner, 297, "2015-07-02"),
+                self._create_payment(self.partner, 693, "2015-07-03"),
+            ]
+            wizard = self._create_settlement(self._get_term_lines(invoice, *payments))
+            line = self._get_line(wizard, invoice)
+            line.cash_discount_to_take = entered
+            self.assertEqual(line.cash_discount_to_take, entered)
+            wizard.action_settle()
+            self.assertEqual(self._get_taken(invoice), [entered])
+            rest = sum(self._get_term_lines(*payments).mapped("amount_residual"))
+            self.assertEqual([invoice.amount_residual, rest], left)
+
+    def test_discount_entered_is_not_cut_by_what_is_paid_too_much(self):
+        for administration in ("unspecific", "specific"):
+            self.company.collections_cash_discount_administration = administration
+            for paid, entered, rest in ((990, 20.0, -10.0), (1000, 5.0, -5.0)):
+                invoice = self._create_invoice(1000)
+                payment = self._create_payment(self.partner, paid, "2015-07-02")
+                items = self._get_term_lines(invoice, payment)
+                wizard = self._create_settlement(items)
+                line = self._get_line(wizard, invoice)
+                line.cash_discount_to_take = entered
+                self.assertEqual(
+                    (line.cash_discount_to_take, line.amount_to_settle),
+                    (entered, 1000 - entered),
+                )
+                wizard.action_settle()
+                self.assertEqual(invoice.amount_residual, 0.0)
+                self.assertEqual(self._get_taken(invoice), [entered])
+                self.assertEqual(items[1].amount_residual, rest)
+                other = self._create_item(self.partner, -rest, "2015-06-25")
+                self._match(payment, other)
+
+    def test_what_is_no_part_of_the_item_is_refused(self):
+        """It is not cut to what would be possible: the user says what he meant."""
+        invoice = self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 990, "2015-07-02")
+        items = self._get_term_lines(invoice, payment)
+        books = self._get_books()
+        for entered in (
+            {"cash_discount_to_take": 20.0, "amount_to_settle": 990.0},
+            {"cash_discount_to_take": 30.0, "amount_to_settle": 980.0},
+            {"cash_discount_to_take": 1000.0},
+            {"cash_discount_to_take": 5000.0},
+            {"amount_to_settle": 9999.0},
+            {"amount_to_settle": -100.0},
+            {"amount_to_settle": 100.0, "cash_discount_to_take": -4.0},
+        ):
+            with self.subTest(**entered):
+                values = {"move_line_id": items[0].id, "marked": True, **entered}
+                given = self._create_settlement(
+                    payment, line_ids=[Command.create(values)]
+                )
+                written = self._create_settlement(items)
+                self._get_line(written, invoice).write(entered)
+                for wizard in (given, written):
+                    line = self._get_line(wizard, invoice)
+                    for name, amount in entered.items():
+                        self.assertEqual(line[name], amount)
+                    with self.assertRaisesRegex(UserError, "is not a part of it"):
+                        wizard.action_settle()
+        wizard = self._create_settlement(items)
+        self._get_line(wizard, payment).amount_to_settle = 990.0
+        with self.assertRaisesRegex(UserError, "is not a part of it"):
+            wizard.action_settle()
+        wizard = self._create_settlement(items)
+        self._get_line(wizard, invoice).amount_to_settle = 0.0
+        with self.assertRaisesRegex(UserError, "Nothing would be settled"):
+            wizard.action_settle()
+        self.assertEqual(self._get_books(), books)
+        # What is wrong can be mended on the same screen.
+        line = self._get_line(wizard, invoice)
+        line.amount_to_settle = 297.0
+        wizard.action_settle()
+        self.assertEqual(invoice.amount_residual, 700.0)
+
     def test_refusals(self):
         invoice = self._create_invoice(1000)
         payment = self._create_payment(self.partner, 297, "2015-07-02")

@@ -125,9 +125,10 @@ class AccountPaymentRegister(models.TransientModel):
             dates = [quote["date"] for quote in quotes.values() if quote["date"]]
             wizard.has_cash_discount = True
             wizard.cash_discount_date = min(dates, default=False)
+            credit = wizard._get_planned_credit(wizard.amount)
             for name in ("available", "taken"):
                 wizard[f"cash_discount_{name}"] = sum(
-                    wizard._to_payment_currency(quote[name], line)
+                    settlement._convert_money(credit, quote[name], line, to_item=False)
                     for line, quote in quotes.items()
                 )
             wizard.cash_discount_to_take = wizard._get_deducted()[0]
@@ -277,20 +278,28 @@ class AccountPaymentRegister(models.TransientModel):
             ]
         allocations = []
         for items, amount in payments:
-            credit = Credit(
-                None, amount, self.currency_id, self.company_id, self.payment_date
-            )
+            credit = self._get_planned_credit(amount)
             allocations += settlement._allocate_credits(items, sign, [credit])
-        discount = sum(
-            self._to_payment_currency(allocation.discount, allocation.item)
-            for allocation in allocations
-        )
-        difference = sum(
-            self._to_payment_currency(allocation.shortage, allocation.item)
-            - allocation.excess
-            for allocation in allocations
-        )
+        discount = difference = 0.0
+        for allocation in allocations:
+            discount += settlement._convert_money(
+                allocation.credit, allocation.discount, allocation.item, to_item=False
+            )
+            shortage = settlement._convert_money(
+                allocation.credit, allocation.shortage, allocation.item, to_item=False
+            )
+            difference += shortage - allocation.excess
         return discount, difference
+
+    def _get_planned_credit(self, amount):
+        """Return the payment that will be made, for the engine.
+
+        :param float amount: in the currency of the payment
+        :rtype: odoo.addons.credit_collections.models.collections_settlement.Credit
+        """
+        return Credit(
+            None, amount, self.currency_id, self.company_id, self.payment_date
+        )
 
     def _get_discounted_amount(self, lines):
         """Return what closes items less their discounts, in the payment's currency."""

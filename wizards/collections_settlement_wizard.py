@@ -317,16 +317,20 @@ class CollectionsSettlementWizard(models.TransientModel):
                     )
                     doubtful.append((line, name, vals[name]))
         self._refresh()
-        by_hand = [
-            (line, name, amount)
-            for line, name, amount in doubtful
-            if line.currency_id.compare_amounts(line[name], amount)
-        ]
-        for line, name, amount in by_hand:
-            flag, entered = ENTRIES[name]
-            line._set_quietly({flag: True, entered: amount})
-        if by_hand:
-            self._refresh()
+        by_hand = True
+        while by_hand:
+            # What one amount entered changes may show that another one was, too.
+            by_hand = [
+                (line, name, amount)
+                for line, name, amount in doubtful
+                if not line[ENTRIES[name][0]]
+                and line.currency_id.compare_amounts(line[name], amount)
+            ]
+            for line, name, amount in by_hand:
+                flag, entered = ENTRIES[name]
+                line._set_quietly({flag: True, entered: amount})
+            if by_hand:
+                self._refresh()
 
     # === WHAT IS SETTLED === #
 
@@ -492,7 +496,7 @@ class CollectionsSettlementWizard(models.TransientModel):
         :raise UserError: nothing marked, no invoice marked, closed meanwhile, an amount
             that is more than what is open, items on different accounts
         """
-        self.ensure_one()
+        self.env["collections.posting"]._check_one(self)
         self.env["collections.posting"]._check_manager()
         marked = self.line_ids.filtered("marked")
         marked._check_marked()
@@ -723,7 +727,7 @@ class CollectionsSettlementWizardLine(models.TransientModel):
         """
         currency = self.currency_id
         sign = -1 if self.amount_residual < 0 else 1
-        return {
+        vals = {
             "cash_discount_date": quote["date"],
             "cash_discount_amount": quote["amount"],
             "cash_discount_taken": quote["taken"],
@@ -731,6 +735,30 @@ class CollectionsSettlementWizardLine(models.TransientModel):
             "cash_discount_to_take": currency.round(sign * discount) or 0.0,
             "difference_to_book": currency.round(sign * booked) or 0.0,
         }
+        if self.marked and not self._is_part(
+            *(self[entered] * self[flag] for flag, entered in ENTRIES.values())
+        ):
+            # It stays for the user to see, and Settle says what is wrong with it.
+            for name, (flag, entered) in ENTRIES.items():
+                if self[flag]:
+                    vals[name] = self[entered]
+        return vals
+
+    def _is_part(self, amount, discount):
+        """Tell whether an amount and a discount are a part of what is open.
+
+        :param float amount: what is settled, with the sign of what is open
+        :param float discount: what is deducted, likewise
+        """
+        sign = -1 if self.amount_residual < 0 else 1
+        compare = self.currency_id.compare_amounts
+        open_amount = abs(self.amount_residual)
+        return (
+            min(sign * amount, sign * discount) >= 0
+            and compare(sign * (amount + discount), open_amount) <= 0
+            # What nothing is paid of earns no discount.
+            and compare(sign * discount, open_amount) < 0
+        )
 
     def _check_marked(self):
         """Check that what is marked can be settled.
@@ -755,22 +783,24 @@ class CollectionsSettlementWizardLine(models.TransientModel):
         if twice:
             raise UserError(self.env._("An item is listed twice."))
         for line in self:
-            residual = line.amount_residual
-            sign = -1 if residual < 0 else 1
-            amount = sign * line.amount_to_settle
-            discount = sign * line.cash_discount_to_take
-            if (
-                min(amount, discount) < 0
-                or line.currency_id.compare_amounts(amount + discount, abs(residual))
-                > 0
-            ):
+            if not line._is_part(line.amount_to_settle, line.cash_discount_to_take):
                 raise UserError(
                     self.env._(
                         "%(item)s: %(open)s is open. %(amount)s with a discount of "
                         "%(discount)s is not a part of it.",
                         item=line.move_id.display_name,
-                        open=line.currency_id.format(residual),
+                        open=line.currency_id.format(line.amount_residual),
                         amount=line.currency_id.format(line.amount_to_settle),
                         discount=line.currency_id.format(line.cash_discount_to_take),
                     )
                 )
+        invoices = self.filtered(lambda line: line.amount_residual > 0)
+        if invoices and not any(invoices.mapped("amount_to_settle")):
+            raise UserError(
+                self.env._(
+                    "Nothing would be settled of %(items)s. Enter an amount to settle.",
+                    items=self.env["collections.posting"]._join_names(
+                        invoices.mapped("move_id.display_name")
+                    ),
+                )
+            )

@@ -329,6 +329,19 @@ def taxes_fall_due_with_what_is_paid(world):
                        ON company.currency_exchange_journal_id = item.journal_id
                     WHERE same.move_id = due.move_id
                )
+           AND NOT EXISTS ( -- its tax is matched with that of a credit note still
+                   SELECT 1
+                     FROM account_move_line waiting
+                     JOIN account_partial_reconcile match
+                       ON waiting.id IN (match.debit_move_id, match.credit_move_id)
+                     JOIN account_move_line against
+                       ON against.id IN (match.debit_move_id, match.credit_move_id)
+                      AND against.id <> waiting.id
+                     JOIN account_move note ON note.id = against.move_id
+                    WHERE waiting.move_id = due.move_id
+                      AND waiting.tax_repartition_line_id IS NOT NULL
+                      AND note.move_type <> 'entry'
+               )
            AND NOT EXISTS ( -- nor after such a difference was undone
                    SELECT 1
                      FROM account_move entry
