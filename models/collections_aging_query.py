@@ -439,27 +439,44 @@ class CollectionsAgingQuery(models.AbstractModel):
     def _get_last_payments_sql(self):
         """Return the query for the latest payment of each customer up to the date.
 
-        An index gives the latest one of each contact, without reading the others.
+        An index gives the latest one of each contact, without reading the others. What
+        a bank statement brings without a payment counts as well.
         """
         return SQL(
             """
-            SELECT DISTINCT ON (payer.commercial_partner_id)
-                   payer.commercial_partner_id AS partner_id, latest.date,
-                   latest.amount_company_currency_signed AS amount
-              FROM res_partner payer
-              JOIN LATERAL (
-                   SELECT pay.id, pay.date, pay.amount_company_currency_signed
-                     FROM account_payment pay
-                    WHERE pay.partner_id = payer.id
-                      AND pay.payment_type = 'inbound'
-                      AND pay.partner_type = 'customer'
-                      AND pay.state IN ('in_process', 'paid')
-                      AND pay.company_id = %(company)s AND pay.date <= %(date)s
-                 ORDER BY pay.date DESC, pay.id DESC
-                    LIMIT 1
-                   ) latest ON TRUE
-             WHERE %(is_in_scope)s
-          ORDER BY payer.commercial_partner_id, latest.date DESC, latest.id DESC
+            SELECT DISTINCT ON (latest.partner_id)
+                   latest.partner_id, latest.date, latest.amount
+              FROM (
+                   SELECT payer.commercial_partner_id AS partner_id, last.id, last.date,
+                          last.amount_company_currency_signed AS amount
+                     FROM res_partner payer
+                     JOIN LATERAL (
+                          SELECT pay.id, pay.date, pay.amount_company_currency_signed
+                            FROM account_payment pay
+                           WHERE pay.partner_id = payer.id
+                             AND pay.payment_type = 'inbound'
+                             AND pay.partner_type = 'customer'
+                             AND pay.state IN ('in_process', 'paid')
+                             AND pay.company_id = %(company)s AND pay.date <= %(date)s
+                        ORDER BY pay.date DESC, pay.id DESC
+                           LIMIT 1
+                          ) last ON TRUE
+                    WHERE %(is_in_scope)s
+                UNION ALL
+                   SELECT payer.commercial_partner_id, line.statement_line_id,
+                          line.date, -SUM(line.balance)
+                     FROM account_move_line line
+                     JOIN res_partner payer ON payer.id = line.partner_id
+                     JOIN account_account account ON account.id = line.account_id
+                    WHERE line.statement_line_id IS NOT NULL
+                      AND account.account_type = 'asset_receivable'
+                      AND line.parent_state = 'posted'
+                      AND line.company_id = %(company)s AND line.date <= %(date)s
+                      AND %(is_in_scope)s
+                 GROUP BY payer.commercial_partner_id, line.statement_line_id, line.date
+                   HAVING SUM(line.balance) < 0
+                   ) latest
+          ORDER BY latest.partner_id, latest.date DESC, latest.id DESC
             """,
             company=self.company_id.id,
             date=self.date,

@@ -404,6 +404,35 @@ class TestAgingSnapshot(CollectionsCommon):
         self.assertEqual(row.last_payment_amount, 20.0)
         self.assertEqual(row.last_payment_date, fields.Date.to_date("2026-02-20"))
 
+    def test_bank_statements_bring_payments_too(self):
+        invoice = self._create_item(self.partner, 1000, "2026-01-31")
+        self._create_payment(self.partner, 10, "2026-02-01")
+        contact = self._create_customer("Kid", parent_id=self.partner.id)
+        for amount, date, partner in (
+            (40, "2026-02-10", self.partner),
+            (50, "2026-03-20", contact),
+            (-60, "2026-03-21", self.partner),  # paid back
+        ):
+            self.env["account.bank.statement.line"].create(
+                {
+                    "journal_id": self.company_data["default_journal_bank"].id,
+                    "payment_ref": "Bank",
+                    "date": date,
+                    "amount": amount,
+                    "partner_id": partner.id,
+                    "counterpart_account_id": self.receivable.id,
+                }
+            )
+        for day, amount, paid_on in (
+            ("2026-02-05", 10.0, "2026-02-01"),
+            ("2026-03-10", 40.0, "2026-02-10"),
+            ("2026-03-31", 50.0, "2026-03-20"),
+        ):
+            row = self._get_row(self._run_snapshot(day), self.partner)
+            self.assertEqual(row.last_payment_amount, amount)
+            self.assertEqual(row.last_payment_date, fields.Date.to_date(paid_on))
+        self.assertEqual(invoice.amount_residual, 1000.0)
+
     # === THE ITEMS BEHIND AN AMOUNT === #
 
     def test_amount_opens_the_items_as_of_its_date(self):
