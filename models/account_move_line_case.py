@@ -31,6 +31,13 @@ class AccountMoveLine(models.Model):
         case = self.env["collections.case"].browse(case_id or []).exists()
         if case_id and not case:
             raise UserError(self.env._("The case does not exist any more."))
+        if case.state == "closed":
+            raise UserError(
+                self.env._(
+                    "%(case)s is closed. Reopen it to put items into it.",
+                    case=case.display_name,
+                )
+            )
         case._check_takes_items(self)
         self._move_to_case(case)
         return True

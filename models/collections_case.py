@@ -204,6 +204,12 @@ class CollectionsCase(models.Model):
         if vals.get("partner_id"):
             partner = self.env["res.partner"].browse(vals["partner_id"])
             vals["partner_id"] = partner.commercial_partner_id.id
+        if "state" in vals:
+            vals["date_closed"] = (
+                vals.get("date_closed") or fields.Date.context_today(self)
+                if vals["state"] == "closed"
+                else False
+            )
         result = super().write(vals) if vals else True
         for case in self:
             case._apply_item_commands(commands or [])
@@ -251,7 +257,7 @@ class CollectionsCase(models.Model):
 
         :return: True
         """
-        return self.write({"state": "open", "date_closed": False})
+        return self.write({"state": "open"})
 
     def action_send_collections_email(self, kind="collections"):
         """Open the composer with the e-mail about the customers of the cases.
@@ -268,7 +274,8 @@ class CollectionsCase(models.Model):
 
         :return: True
         """
-        for case in self.filtered("open_item_count"):
+        closing = self.filtered(lambda case: case.state != "closed")
+        for case in closing.filtered("open_item_count"):
             case.message_post(
                 body=self.env._(
                     "Closed with %(count)s open items, %(amount)s.",
@@ -276,11 +283,11 @@ class CollectionsCase(models.Model):
                     amount=case.company_currency_id.format(case.amount_open),
                 )
             )
-        return self.write(self._prepare_close_vals())
+        return closing.write(self._prepare_close_vals())
 
     def _prepare_close_vals(self):
         """Return the values that close a case."""
-        return {"state": "closed", "date_closed": fields.Date.context_today(self)}
+        return {"state": "closed"}
 
     def action_view_items(self):
         """Open the items of the cases."""

@@ -80,29 +80,45 @@ class CollectionsCashDiscountReport(models.Model):
                    item.balance AS amount_invoiced,
                    offered.amount AS amount_offered,
                    taken.amount AS amount_taken,
-                   CASE WHEN item.reconciled OR tier.last_date < %(today)s
+                   CASE WHEN item.reconciled OR NOT tier.is_running
                         THEN GREATEST(offered.amount - taken.amount, 0)
                         ELSE 0 END AS amount_lost,
-                   CASE WHEN item.reconciled OR tier.last_date < %(today)s
+                   CASE WHEN item.reconciled OR NOT tier.is_running
+                          OR engine.choice = 'never'
                         THEN 0
-                        ELSE ROUND(
+                        WHEN engine.is_ours
+                        THEN ROUND(
                             tier.balance * item.amount_residual
                             / NULLIF(item.balance, 0),
                             currency.decimal_places
-                        ) END AS amount_possible
+                        )
+                        WHEN item.amount_residual = item.balance THEN offered.amount
+                        ELSE 0 END AS amount_possible
               FROM account_move_line item
               JOIN account_move move ON move.id = item.move_id
+              JOIN res_company company ON company.id = item.company_id
               JOIN res_currency currency ON currency.id = item.company_currency_id
          LEFT JOIN res_partner partner ON partner.id = item.partner_id
                    , LATERAL (
                    SELECT item.balance - item.discount_balance AS amount
                    ) offered
                    , LATERAL (
+                   SELECT COALESCE(item.use_cash_discount, 'normal') AS choice,
+                          COALESCE(company.collections_partial_cash_discount, FALSE)
+                          OR COALESCE(item.use_cash_discount, 'normal') <> 'normal'
+                          AS is_ours
+                   ) engine
+                   , LATERAL (
                    SELECT COALESCE(MAX(offer.date), item.discount_date) AS last_date,
+                          engine.choice = 'always' OR %(today)s <= CASE
+                              WHEN engine.is_ours
+                              THEN COALESCE(MAX(offer.date), item.discount_date)
+                              ELSE item.discount_date END AS is_running,
                           COALESCE(
                               (ARRAY_AGG(offer.balance ORDER BY offer.date) FILTER (
                                   WHERE offer.date >= %(today)s
                               ))[1],
+                              (ARRAY_AGG(offer.balance ORDER BY offer.date DESC))[1],
                               offered.amount
                           ) AS balance
                      FROM collections_cash_discount_offer offer

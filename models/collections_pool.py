@@ -100,6 +100,20 @@ class CollectionsPool(models.Model):
                     )
                 )
 
+    @api.constrains("company_id")
+    def _check_agents_company(self):
+        owned = self.filtered("company_id")
+        if not owned:
+            return
+        agents_sudo = (
+            self.env["collections.agent"].sudo().with_context(active_test=False)
+        )
+        agents_sudo = agents_sudo.search(
+            Domain("pool_ids", "in", owned.ids)
+            | Domain("default_pool_id", "in", owned.ids)
+        )
+        agents_sudo._check_pool_company()
+
     # === CRUD METHODS === #
 
     @api.model_create_multi

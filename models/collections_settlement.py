@@ -110,9 +110,28 @@ class CollectionsSettlement(models.AbstractModel):
                 done |= lines
         # A discount belongs to what its payment pays of the item. Were the others left
         # to core, it might put that payment on another item.
-        if only_these or any(allocation.books for allocation in allocations):
+        if (
+            only_these
+            or any(allocation.books for allocation in allocations)
+            or self._is_discount_in_force(done)
+        ):
             return allocations
         return []
+
+    @api.model
+    def _is_discount_in_force(self, lines):
+        """Tell whether one of the payments among lines may earn a discount.
+
+        Who pays what then follows the rules of discounts also where the money goes to
+        others: core would put it on what is due first, and the discount would be lost.
+        """
+        dates = set(lines.filtered(self._is_payment).mapped("date"))
+        return any(
+            self._get_tier(item, self._get_choices().date or date)
+            for item in lines
+            if self._is_wanted(item)
+            for date in dates
+        )
 
     @api.model
     def _is_part_of_another_match(self):
@@ -284,6 +303,8 @@ class CollectionsSettlement(models.AbstractModel):
             used = money_left if amount == whole else min(used, money_left)
             money_left = credit.currency.round(money_left - used)
             left.settle(item, amount, discount, shortage, credit.earns)
+            if is_by_hand and credit.earns:
+                left.by_hand[item.id] = 0.0
             allocations.append(
                 Allocation(
                     item,
@@ -315,9 +336,7 @@ class CollectionsSettlement(models.AbstractModel):
             return 0.0, 0.0, None
         if item.id in left.by_hand:
             # All of it goes with the first payment of the item.
-            discount = left.by_hand[item.id]
-            left.by_hand[item.id] = 0.0
-            return min(discount, residual), 0.0, None
+            return min(left.by_hand[item.id], residual), 0.0, None
         discount, available = self._get_discount(item, credit, money, left)
         shortage = item.currency_id.round(residual - available - money)
         may_be_short = is_last and item not in left.limits

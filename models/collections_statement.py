@@ -280,37 +280,58 @@ class CollectionsStatement(models.AbstractModel):
     def _fetch_movements(self, query, contact_ids, period):
         """Return what was booked on the customers: opening balance and movements."""
         where = self._get_ledger_condition_sql(query, contact_ids)
+        conversions = self._get_conversions_sql(where)
         opening = self.env.execute_query(
             SQL(
                 """
-                SELECT partner.commercial_partner_id, line.currency_id,
-                       SUM(line.amount_currency)
-                  FROM account_move_line line
-                  JOIN res_partner partner ON partner.id = line.partner_id
-                 WHERE %s AND line.date < %s
-              GROUP BY partner.commercial_partner_id, line.currency_id
+                SELECT partner_id, currency_id, SUM(amount)
+                  FROM (
+                       SELECT partner.commercial_partner_id AS partner_id,
+                              line.currency_id, SUM(line.amount_currency) AS amount
+                         FROM account_move_line line
+                         JOIN res_partner partner ON partner.id = line.partner_id
+                        WHERE %(where)s AND line.date < %(date_from)s
+                     GROUP BY partner.commercial_partner_id, line.currency_id
+                    UNION ALL
+                       SELECT partner_id, currency_id, SUM(amount)
+                         FROM (%(conversions)s) AS conversion
+                        WHERE date < %(date_from)s
+                     GROUP BY partner_id, currency_id
+                       ) AS booked
+              GROUP BY partner_id, currency_id
                 """,
-                where,
-                period.date_from,
+                where=where,
+                conversions=conversions,
+                date_from=period.date_from,
             )
         )
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT partner.commercial_partner_id, line.date, move.name,
-                       COALESCE(payment.memo, move.ref, ''), %(kind)s,
-                       COALESCE(line.date_maturity, line.date), line.currency_id,
-                       line.amount_currency
-                  FROM account_move_line line
-                  JOIN account_move move ON move.id = line.move_id
-                  JOIN res_partner partner ON partner.id = line.partner_id
-             LEFT JOIN account_payment payment ON payment.id = move.origin_payment_id
-                 WHERE %(where)s AND line.amount_currency <> 0
-                   AND line.date BETWEEN %(date_from)s AND %(date_to)s
-              ORDER BY line.date, line.id
+                SELECT partner_id, date, name, ref, kind, due_date, currency_id, amount
+                  FROM (
+                       SELECT partner.commercial_partner_id AS partner_id, line.date,
+                              move.name, COALESCE(payment.memo, move.ref, '') AS ref,
+                              %(kind)s AS kind,
+                              COALESCE(line.date_maturity, line.date) AS due_date,
+                              line.currency_id, line.amount_currency AS amount, line.id
+                         FROM account_move_line line
+                         JOIN account_move move ON move.id = line.move_id
+                         JOIN res_partner partner ON partner.id = line.partner_id
+                    LEFT JOIN account_payment payment
+                           ON payment.id = move.origin_payment_id
+                        WHERE %(where)s AND line.amount_currency <> 0
+                    UNION ALL
+                       SELECT partner_id, date, name, '', 'conversion', date,
+                              currency_id, amount, id
+                         FROM (%(conversions)s) AS conversion
+                       ) AS movement
+                 WHERE date BETWEEN %(date_from)s AND %(date_to)s
+              ORDER BY date, kind = 'conversion', id
                 """,
                 kind=self._get_document_kind_sql(),
                 where=where,
+                conversions=conversions,
                 date_from=period.date_from,
                 date_to=period.date_to,
             )
@@ -322,6 +343,42 @@ class CollectionsStatement(models.AbstractModel):
         for customer_id, movements in self._group_rows(rows, names).items():
             result[customer_id]["rows"] = movements
         return result
+
+    def _get_conversions_sql(self, where):
+        """Return the query for what was settled in another currency.
+
+        An invoice in one currency that is paid in another leaves nothing open in
+        either: what the match settles goes out of the balances of both.
+
+        :param SQL where: which items, on alias `line`
+        :return: the query; columns `partner_id` (commercial partner), `date`, `name`
+            of the other document, `currency_id`, `amount` and `id`
+        :rtype: SQL
+        """
+        return SQL(" UNION ALL ").join(
+            SQL(
+                """
+                SELECT partner.commercial_partner_id AS partner_id,
+                       match.max_date AS date, other_move.name, line.currency_id,
+                       %(amount)s AS amount, match.id
+                  FROM account_move_line line
+                  JOIN res_partner partner ON partner.id = line.partner_id
+                  JOIN account_partial_reconcile match ON %(own)s = line.id
+                  JOIN account_move_line other ON other.id = %(other)s
+                   AND other.parent_state = 'posted'
+                   AND other.currency_id <> line.currency_id
+                  JOIN account_move other_move ON other_move.id = other.move_id
+                 WHERE %(where)s AND %(amount)s <> 0
+                """,
+                where=where,
+                own=SQL.identifier("match", f"{own}_move_id"),
+                other=SQL.identifier("match", f"{other}_move_id"),
+                amount=SQL(
+                    "%s * %s", sign, SQL.identifier("match", f"{own}_amount_currency")
+                ),
+            )
+            for own, other, sign in (("debit", "credit", -1), ("credit", "debit", 1))
+        )
 
     def _get_ledger_condition_sql(self, query, contact_ids):
         return SQL(
@@ -352,6 +409,7 @@ class CollectionsStatement(models.AbstractModel):
             "payment": self.env._("Payment"),
             "writeoff": self.env._("Write-off"),
             "entry": self.env._("Entry"),
+            "conversion": self.env._("Settled in another currency"),
         }
 
     def _group_rows(self, rows, names):

@@ -137,9 +137,9 @@ class CollectionsWorklist(models.Model):
                    COALESCE(promise.broken_count, 0) AS promise_broken_count,
                    COALESCE(returned.payment_count, 0) AS returned_payment_count,
                    contact.date AS last_contact_date,
-                   %(today)s::date
-                   - COALESCE(contact.date, balance.oldest_due_date, %(today)s::date)
-                       AS days_without_contact,
+                   GREATEST(%(today)s::date - COALESCE(
+                       contact.date, balance.oldest_due_date, %(today)s::date
+                   ), 0) AS days_without_contact,
                    planned.date AS next_activity_date
               FROM collections_aging_balance balance
          LEFT JOIN (
@@ -162,11 +162,15 @@ class CollectionsWorklist(models.Model):
                 ON returned.partner_id = balance.partner_id
                AND returned.company_id = balance.company_id
          LEFT JOIN (
-                   SELECT partner_id, MAX(date) AS date
+                   SELECT each_contact.partner_id, company.id AS company_id,
+                          MAX(each_contact.date) AS date
                      FROM (%(contacts)s) AS each_contact
-                 GROUP BY partner_id
+                     JOIN res_company company
+                       ON COALESCE(each_contact.company_id, company.id) = company.id
+                 GROUP BY each_contact.partner_id, company.id
                    ) contact
                 ON contact.partner_id = balance.partner_id
+               AND contact.company_id = balance.company_id
          LEFT JOIN (
                    SELECT collections_partner_id AS partner_id,
                           MIN(date_deadline) AS date
@@ -189,25 +193,56 @@ class CollectionsWorklist(models.Model):
 
         Hook: what else counts as a contact is added here.
 
-        :return: the query; columns `partner_id` (commercial partner) and `date`
+        :return: the query; columns `partner_id` (commercial partner), `company_id`
+            (empty for all of them) and `date` (a day of the user)
         :rtype: SQL
         """
+        timezone = str(self.env.tz)
+
+        def to_day(column):
+            return SQL(
+                "(%s AT TIME ZONE 'UTC' AT TIME ZONE %s)::date",
+                SQL.identifier(*column.split(".")),
+                timezone,
+            )
+
         return SQL(
             """
-            SELECT collections_partner_id AS partner_id, date_done AS date
+            SELECT collections_partner_id AS partner_id, NULL::int AS company_id,
+                   date_done AS date
               FROM mail_activity
              WHERE collections_partner_id IS NOT NULL AND date_done IS NOT NULL
          UNION ALL
-            SELECT partner_id, date::date
-              FROM collections_status_history
-             WHERE source = 'user'
+            SELECT history.partner_id, history.company_id, %(said_on)s
+              FROM collections_status_history history
+             WHERE history.source = 'user'
          UNION ALL
-            SELECT partner.commercial_partner_id, message.date::date
+            SELECT line.partner_id, line.company_id, %(mailed_on)s
+              FROM collections_mailing_line line
+              JOIN collections_mailing mailing ON mailing.id = line.mailing_id
+             WHERE line.state IN ('queued', 'sent') AND mailing.kind <> 'salesperson'
+         UNION ALL
+            SELECT partner.commercial_partner_id, NULL, %(written_on)s
               FROM mail_message message
               JOIN res_partner partner ON partner.id = message.res_id
-             WHERE message.model = 'res.partner'
-               AND message.message_type = 'email_outgoing'
-            """
+             WHERE message.model = 'res.partner' AND message.message_type = 'comment'
+               AND message.subtype_id = %(discussion)s
+               AND EXISTS (
+                       SELECT 1
+                         FROM mail_message_res_partner_rel addressed
+                        WHERE addressed.mail_message_id = message.id
+                          AND NOT EXISTS ( -- a colleague is no customer
+                              SELECT 1
+                                FROM res_users colleague
+                               WHERE colleague.partner_id = addressed.res_partner_id
+                                 AND NOT colleague.share
+                          )
+                   )
+            """,
+            said_on=to_day("history.date"),
+            mailed_on=to_day("line.write_date"),
+            written_on=to_day("message.date"),
+            discussion=self.env["ir.model.data"]._xmlid_to_res_id("mail.mt_comment"),
         )
 
     def export_data(self, fields_to_export):

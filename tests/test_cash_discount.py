@@ -1,6 +1,7 @@
 import random
 from unittest.mock import patch
 
+from odoo import Command
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
@@ -216,6 +217,32 @@ class TestCashDiscount(CashDiscountCommon):
         newer = self._create_invoice(1000, "2015-06-25")
         payment = self._create_payment(self.partner, 700, "2015-07-02")
         self._match_and_take_back([(0.0, 0.0), (797.98, 2.02)], [payment], older, newer)
+
+    def test_oldest_first_also_when_nothing_is_deducted_yet(self):
+        """Core would pay what is due first, and the discount would be lost."""
+        sixty_days = self.env["account.payment.term"].create(
+            {
+                "name": "60 days",
+                "line_ids": [
+                    Command.create(
+                        {"value": "percent", "value_amount": 100, "nb_days": 61}
+                    )
+                ],
+            }
+        )
+        ten = self._create_term(10, 14)
+        for parts in ((450, 500), (500, 450), (300, 150, 500)):
+            older = self._create_invoice(500, "2015-06-20", sixty_days)
+            newer = self._create_invoice(500, "2015-06-25", ten)
+            for day, amount in enumerate(parts, 1):
+                payment = self._create_payment(self.partner, amount, f"2015-07-0{day}")
+                self._match(payment, older, newer)
+                self.assertTrue(self._get_term_lines(payment).reconciled)
+                if day == 1:
+                    self.assertEqual(older.amount_residual, 500 - amount)
+                    self.assertEqual(newer.amount_residual, 500)
+            self.assertEqual([older.amount_residual, newer.amount_residual], [0, 0])
+            self.assertEqual(self._get_taken(newer), [50.0])
 
     def test_the_discount_in_force_decides_which_is_better(self):
         """Of invoices of one day; what is over, or was not wanted, is no discount."""

@@ -205,6 +205,28 @@ class TestCashDiscountReport(CashDiscountCommon):
             row.amount_possible,
         )
 
+    def test_choices_and_parameter_decide_what_is_possible(self):
+        today = fields.Date.today()
+        for choice, date, expected in (
+            ("never", today, (10.0, 0.0, 0.0, 0.0)),
+            ("always", fields.Date.subtract(today, days=20), (10.0, 0.0, 0.0, 10.0)),
+        ):
+            invoice = self._create_invoice(1000, date=date)
+            self._get_term_lines(invoice).use_cash_discount = choice
+            self.assertEqual(self._get_row(invoice), expected)
+        self.company.collections_partial_cash_discount = False
+        invoice = self._create_invoice(1000, date=today)
+        self.assertEqual(self._get_row(invoice), (10.0, 0.0, 0.0, 10.0))
+        self._pay(490, str(today), invoice)
+        self.assertEqual(self._get_row(invoice), (10.0, 0.0, 0.0, 0.0))
+        # Core has one period only.
+        term = self._create_term(2, 5)
+        term.cash_discount_period_ids = [Command.create({"days": 14, "percentage": 1})]
+        late = self._create_invoice(
+            1000, date=fields.Date.subtract(today, days=8), term=term
+        )
+        self.assertEqual(self._get_row(late), (20.0, 0.0, 20.0, 0.0))
+
     def test_taken_lost_and_possible(self):
         late = self._create_invoice(1000)
         self._pay(297, "2015-07-02", late)

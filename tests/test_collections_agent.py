@@ -29,7 +29,7 @@ class TestCollectionsAgent(CollectionsCommon):
 
     def test_agent_works_for_the_company(self):
         other = self.setup_other_company()["company"]
-        with self.assertRaisesRegex(UserError, "collector"):
+        with self.assertRaisesRegex(UserError, "collector"), self.env.cr.savepoint():
             self.Agent.create({"user_id": self.user.id, "company_id": other.id})
         self.user.company_ids |= other
         agent = self.Agent.create({"user_id": self.user.id, "company_id": other.id})

@@ -113,6 +113,27 @@ class TestCollectionsCase(CollectionsCommon):
         case.write({"move_line_ids": [Command.clear()]})
         self.assertFalse(case.move_line_ids)
 
+    def test_closed_once_and_for_good_until_reopened(self):
+        case = self._create_case(move_line_ids=[Command.set(self.items[0].ids)])
+        with freeze_time("2026-03-01"):
+            case.action_close()
+        posted = len(case.message_ids)
+        with freeze_time("2026-03-05"):
+            case.action_close()
+        self.assertEqual(str(case.date_closed), "2026-03-01")
+        self.assertEqual(len(case.message_ids), posted)
+        with self.assertRaisesRegex(UserError, "is closed"):
+            self.items[1].with_user(self.agent).action_assign_collections_case(case.id)
+        for reopen in (
+            case.action_wait,
+            case.action_reopen,
+            lambda: case.write({"state": "open"}),
+        ):
+            reopen()
+            self.assertFalse(case.date_closed)
+            case.write({"state": "closed"})
+            self.assertEqual(case.date_closed, fields.Date.today())
+
     def test_contact_person_means_the_company(self):
         contact = self.env["res.partner"].create(
             {"name": "Ann", "parent_id": self.partner.id}

@@ -127,6 +127,23 @@ class TestCollectionsPool(CollectionsCommon):
         with self.assertRaisesRegex(ValidationError, "Foreign belongs to company_2"):
             self._create_pool("[]", definition_id=foreign.id)
 
+    def test_pool_of_an_agent_stays_with_his_company(self):
+        other = self.setup_other_company()["company"]
+        pool = self._create_pool("[('ref', '=', 'S')]", company_id=self.company.id)
+        agent = self.env["collections.agent"].create(
+            {"user_id": self._create_user("collector", AGENT).id}
+        )
+        for values in ({"pool_ids": pool.ids}, {"default_pool_id": pool.id}):
+            agent.write({"pool_ids": False, "default_pool_id": False, **values})
+            with (
+                self.assertRaisesRegex(ValidationError, "of another company"),
+                self.env.cr.savepoint(),
+            ):
+                pool.company_id = other
+            pool.invalidate_recordset()
+        agent.write({"pool_ids": False, "default_pool_id": False})
+        pool.company_id = other
+
     def test_used_pool_cannot_be_deleted_unseen(self):
         pool = self._create_pool("[('ref', '=', 'S')]")
         self._run_snapshot("2026-03-31", pool_id=pool.id)

@@ -1,5 +1,6 @@
 from freezegun import freeze_time
 
+from odoo import Command
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
 
@@ -94,6 +95,74 @@ class TestCollectionsWorklist(CollectionsCommon):
             row = self._get_rows()[0]
             self.assertEqual((row.score, row.days_without_contact), (22, 0))
             self.assertFalse(row.next_activity_date)
+
+    @freeze_time("2026-03-31 04:55:00")
+    def test_what_counts_as_contact(self):
+        self._run_snapshot("2026-03-31")
+
+        def get_contact(**context):
+            rows = self._get_rows(**context)
+            row = rows.filtered(lambda row: row.partner_id == self.partner)
+            return str(row.last_contact_date), row.days_without_contact
+
+        def write_to(partner, subtype="mail.mt_comment"):
+            self.partner.with_user(self.agent).message_post(
+                body="Please pay",
+                message_type="comment",
+                subtype_xmlid=subtype,
+                partner_ids=partner.ids,
+            )
+
+        def mail_to_many(state, kind):
+            return (
+                self.env["collections.mailing"]
+                .sudo()
+                .create(
+                    {
+                        "subject": "Mailing",
+                        "kind": kind,
+                        "user_id": self.agent.id,
+                        "company_id": self.company.id,
+                        "line_ids": [
+                            Command.create(
+                                {"partner_id": self.partner.id, "state": state}
+                            )
+                        ],
+                    }
+                )
+            )
+
+        other = self.setup_other_company()["company"]
+        foreign = (
+            self.env["collections.status.history"]
+            .sudo()
+            .create(
+                {
+                    "company_id": other.id,
+                    "currency_id": other.currency_id.id,
+                    "partner_id": self.partner.id,
+                    "source": "user",
+                    "move_line_id": self._get_term_lines(self.invoice).id,
+                    "status": "disputed",
+                }
+            )
+        )
+        write_to(self.partner, "mail.mt_note")
+        write_to(self.env.user.partner_id)
+        mail_to_many("skipped", "collections")
+        mail_to_many("sent", "salesperson")
+        self.assertEqual(get_contact(), ("False", 89))
+        foreign.unlink()
+        sent = mail_to_many("sent", "collections")
+        # The database's clock, which is not frozen.
+        mailed_on = str(sent.line_ids.write_date.date())
+        self.assertEqual(get_contact(), (mailed_on, 0))
+        sent.line_ids.state = "failed"
+        self.assertEqual(get_contact(), ("False", 89))
+        write_to(self.partner)
+        self.assertEqual(get_contact(), ("2026-03-31", 0))
+        # The evening before, where the user is.
+        self.assertEqual(get_contact(tz="America/Los_Angeles"), ("2026-03-30", 0))
 
     @freeze_time("2026-03-31")
     def test_returned_payment(self):

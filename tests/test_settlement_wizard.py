@@ -311,6 +311,26 @@ class TestSettlementWizard(CashDiscountCommon):
             rest = sum(self._get_term_lines(*payments).mapped("amount_residual"))
             self.assertEqual([invoice.amount_residual, rest], left)
 
+    def test_discount_entered_waits_for_a_payment_that_it_goes_with(self):
+        for entered in (5.0, 6.0):
+            invoice = self._create_invoice(100)
+            credit_note = self._create_item(self.partner, -95, "2015-06-30")
+            payments = [
+                self._create_payment(self.partner, 3, f"2015-07-0{day}")
+                for day in (2, 3)
+            ]
+            items = self._get_term_lines(invoice, credit_note, *payments)
+            wizard = self._create_settlement(items)
+            line = self._get_line(wizard, invoice)
+            line.cash_discount_to_take = entered
+            with self.assertRaisesRegex(UserError, "Change the discount or the marks"):
+                wizard.action_settle()
+            line.cash_discount_to_take = 2.0
+            wizard.action_settle()
+            self.assertTrue(all(items[:3].mapped("reconciled")))
+            self.assertEqual(items[3].amount_residual, -3.0)
+            self.assertEqual(self._get_taken(invoice), [2.0])
+
     def test_discount_entered_is_not_cut_by_what_is_paid_too_much(self):
         for administration in ("unspecific", "specific"):
             self.company.collections_cash_discount_administration = administration

@@ -116,6 +116,38 @@ class TestStatement(CollectionsCommon):
         self.assertNotIn("Status", self._open("collections")["Open items"][0])
 
     @freeze_time("2026-03-31")
+    @freeze_time("2026-03-31")
+    def test_settled_in_another_currency(self):
+        """What was paid in another currency is owed in neither."""
+        euro = self.setup_other_currency("EUR", rates=[("2026-01-01", 0.5)])
+        invoice = self._create_item(
+            self.partner, 100, "2026-01-31", "2026-01-10", currency_id=euro.id
+        )
+        self._create_item(self.partner, 30, "2026-03-31", "2026-03-01")
+        wizard = (
+            self.env["account.payment.register"]
+            .with_context(active_model="account.move", active_ids=invoice.ids)
+            .create({"payment_date": "2026-02-10", "currency_id": self.usd.id})
+        )
+        self.assertEqual(wizard.amount, 200.0)
+        wizard._create_payments()
+        self.assertEqual(invoice.payment_state, "paid")
+        for date_from, in_period in (
+            ("2026-01-01", True),
+            ("2026-02-11", False),
+        ):
+            [result] = self.partner.get_collections_spreadsheet(
+                "statement", date_from=date_from, date_to="2026-03-31"
+            )
+            book = load_workbook(io.BytesIO(base64.b64decode(result["content"])))
+            rows = list(book["Statement"].iter_rows(values_only=True))
+            closing = [row[8] for row in rows if row[1] == "Closing balance"]
+            self.assertEqual(closing, [30.0, 0.0] if in_period else [30.0])
+            texts = [text for row in rows for text in row]
+            self.assertEqual(
+                texts.count("Settled in another currency"), 2 if in_period else 0
+            )
+
     def test_foreign_currency_and_decimals(self):
         for name, decimals, number_format in (
             ("JPY", 0, '"¥" #,##0'),

@@ -794,6 +794,17 @@ class CollectionsSettlementWizardLine(models.TransientModel):
                         discount=line.currency_id.format(line.cash_discount_to_take),
                     )
                 )
+            if line.has_discount_entered and line.currency_id.compare_amounts(
+                line.discount_entered, line.cash_discount_to_take
+            ):
+                raise UserError(
+                    self.env._(
+                        "%(item)s: what is marked pays nothing that a discount of "
+                        "%(discount)s goes with. Change the discount or the marks.",
+                        item=line.move_id.display_name,
+                        discount=line.currency_id.format(line.discount_entered),
+                    )
+                )
         invoices = self.filtered(lambda line: line.amount_residual > 0)
         if invoices and not any(invoices.mapped("amount_to_settle")):
             raise UserError(
