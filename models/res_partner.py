@@ -8,6 +8,14 @@ from odoo.tools import SQL
 from ..exceptions import MissingParameterError
 from .collections_posting import AGENT, LEDGER_ACCOUNT_DOMAIN, MANAGER
 
+# What is noted of a customer as a whole, whichever contact it came from.
+KEPT_BY_CUSTOMER = (
+    "collections.case",
+    "collections.payment.return",
+    "collections.promise",
+    "collections.status.history",
+)
+
 
 class ResPartner(models.Model):
     _inherit = "res.partner"
@@ -209,6 +217,37 @@ class ResPartner(models.Model):
             Posting._check_account(
                 partner.collections_writeoff_account_id, self.env.company
             )
+
+    def write(self, vals):
+        # EXTENDS base: what is kept of a customer goes with him into another company
+        if not {"parent_id", "is_company"} & vals.keys():
+            return super().write(vals)
+        customers = self.filtered(
+            lambda partner: partner.commercial_partner_id == partner
+        )
+        result = super().write(vals)
+        for customer in customers:
+            if customer.commercial_partner_id != customer:
+                customer._move_collections_to(customer.commercial_partner_id)
+        return result
+
+    def _move_collections_to(self, customer):
+        """Let cases, promises and the like of former customers belong to another.
+
+        :param customer: the `res.partner` whose contacts they have become
+        """
+        for name in KEPT_BY_CUSTOMER:
+            records_sudo = (
+                self.env[name]
+                .sudo()  # also of companies that the user does not see
+                .with_context(active_test=False)
+                .search([("partner_id", "in", self.ids)])
+            )
+            records_sudo.write({"partner_id": customer.id})
+        activities_sudo = self.env["mail.activity"].sudo()
+        activities_sudo.with_context(active_test=False).search(
+            [("collections_partner_id", "in", self.ids)]
+        ).write({"collections_partner_id": customer.id})
 
     def _get_recipients_of_origin(self, kind):
         recipients = self.env["collections.recipient"]._get_recipients(

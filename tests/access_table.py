@@ -456,6 +456,7 @@ METHODS = {
         "action_view_writeoffs": Call(AGENTS, "customer"),
         "get_collections_recipient": Call(AGENTS, "customer", ("collections",)),
         "get_collections_spreadsheet": Call(AGENTS, "customer"),
+        "write": Call(AGENTS, "customer", ({"comment": "x"},)),
     },
 }
 

@@ -134,6 +134,28 @@ class TestCollectionsCase(CollectionsCommon):
             case.write({"state": "closed"})
             self.assertEqual(case.date_closed, fields.Date.today())
 
+    def test_customer_who_becomes_a_contact_takes_everything_along(self):
+        case = self._create_case(move_line_ids=[Command.set(self.items[0].ids)])
+        self.items[1].with_user(self.agent).action_set_collections_status(
+            "promised", promise_date="2030-01-01"
+        )
+        promise = self.items[1].collections_promise_line_ids.promise_id
+        activity = self.partner.activity_schedule(
+            "credit_collections.mail_activity_type_reminder", user_id=self.agent.id
+        )
+        company = self._create_customer("Parent", is_company=True)
+        self.partner.parent_id = company
+        self.assertEqual(self.partner.commercial_partner_id, company)
+        self.env.invalidate_all()
+        self.assertEqual(case.partner_id, company)
+        self.assertEqual(promise.partner_id, company)
+        self.assertEqual(activity.collections_partner_id, company)
+        self.assertEqual(self.items.collections_history_ids.partner_id, company)
+        self.assertEqual(company.collections_case_ids, case)
+        # What the company has stays with it when he leaves.
+        self.partner.parent_id = False
+        self.assertEqual(case.partner_id, company)
+
     def test_contact_person_means_the_company(self):
         contact = self.env["res.partner"].create(
             {"name": "Ann", "parent_id": self.partner.id}
