@@ -1,4 +1,4 @@
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
@@ -829,14 +829,18 @@ class CollectionsPaymentReturn(models.Model):
                 and line.payment_line_id.parent_state == "posted"
             )
         )
-        # A payment may have paid parts of one item more than once.
-        rounds = defaultdict(lines.browse)
-        counts = Counter()
+        # A payment may have paid parts of one item more than once. The order stays:
+        # in another one, roundings of the rates would become an exchange difference.
+        rounds = []
+        pairs = set()
         for line in lines.sorted("id"):
             pair = (line.move_line_id, line.payment_line_id)
-            rounds[counts[pair]] |= line
-            counts[pair] += 1
-        for part in rounds.values():
+            if not rounds or pair in pairs:
+                rounds.append(lines.browse())
+                pairs.clear()
+            rounds[-1] |= line
+            pairs.add(pair)
+        for part in rounds:
             self._match_lines_again(part, date)
 
     @api.model

@@ -87,6 +87,29 @@ class TestPaymentReturnUndo(PaymentReturnCommon):
                 self._assert_undone(books, states, documents)
                 self.assertEqual(self._get_partials(payment), partials)
 
+    def test_parts_are_settled_again_in_their_order(self):
+        """In another order, what rounding leaves would become an exchange gain."""
+        krona = self.setup_other_currency("SEK", rates=[("2026-01-01", 0.91)])
+        invoices = [
+            self._create_item(
+                self.partner, amount, "2026-01-31", currency_id=krona.id
+            )
+            for amount in (179.83, 187.22)
+        ]
+        payment = self._pay(304.64, "2026-02-10", currency_id=krona.id)
+        first, second = invoices
+        self._settle_part(payment, first, 143.86)
+        self._settle_part(payment, first, 35.97)
+        self._match(payment, second)
+        documents = [*invoices, payment.move_id]
+        self.assertEqual(self._get_term_lines(payment).amount_residual, 0.0)
+        books, states = self._get_books(), self._get_states(*documents)
+        partials = self._get_partials(payment)
+        payment_return = self._return(payment, "2026-02-20")
+        payment_return.action_undo("2026-02-25")
+        self._assert_undone(books, states, documents)
+        self.assertEqual(self._get_partials(payment), partials)
+
     def test_returned_undone_and_returned_again(self):
         invoice = self._create_item(self.partner, 500, "2026-01-31")
         payment = self._pay(500, "2026-02-10", invoice)
