@@ -21,6 +21,8 @@ class Choices:
     :param dict discounts: what is to be deducted of an item by its id
     :param bool only_these: match what was decided and nothing else
     :param bool shrinks: what is paid too much makes discounts smaller in any case
+    :param dict closed: what other credits that are matched as well close of an item by
+        its id: that earns no discount
     :param bool has_own_discount: whether a payment with core's discount in it may earn
         others from us, as core's are known to be for other items
     """
@@ -34,6 +36,7 @@ class Choices:
         only_these=False,
         shrinks=False,
         has_own_discount=False,
+        closed=None,
     ):
         self.uses = uses or {}
         self.date = date
@@ -42,6 +45,7 @@ class Choices:
         self.only_these = only_these
         self.shrinks = shrinks
         self.has_own_discount = has_own_discount
+        self.closed = closed or {}
 
 
 NO_CHOICES = Choices()
@@ -220,7 +224,7 @@ class CollectionsCashDiscount(models.AbstractModel):
         if tier:
             amount = cash_discount.get_available(
                 self._get_terms(item, tier, taken, shares),
-                sign * residual,
+                sign * residual - self._get_choices().closed.get(item.id, 0.0),
                 item.currency_id.rounding,
             )
         available = amount if self._is_wanted(item) else 0.0

@@ -2,6 +2,7 @@ from collections import defaultdict
 from typing import Any, NamedTuple
 
 from odoo import Command, api, models
+from odoo.exceptions import UserError
 
 from ..tools import cash_discount
 from .account_move_line import InTurn
@@ -57,13 +58,18 @@ class OpenItems:
         self.by_hand = dict(choices.discounts)
         self.sorted_items = {}
 
-    def get_items(self, date, get_order):
+    def get_items(self, date, get_order, customer=None):
         """Return the items in the order in which a payment of a day goes on them."""
-        if date not in self.sorted_items:
-            self.sorted_items[date] = self.items.sorted(
+        if (date, customer) not in self.sorted_items:
+            items = self.items
+            if customer:
+                items = items.filtered(
+                    lambda item: item.partner_id.commercial_partner_id == customer
+                )
+            self.sorted_items[date, customer] = items.sorted(
                 lambda item: get_order(item, date)
             )
-        return self.sorted_items[date]
+        return self.sorted_items[date, customer]
 
     def settle(self, item, amount, discount, shortage, earns):
         """Make less what is open, so that the next credit finds the rest."""
@@ -185,19 +191,64 @@ class CollectionsSettlement(models.AbstractModel):
             lambda line: line.parent_state == "posted" and not line.reconciled
         )
         sign = self._get_sign(lines)
+        items, credits = self._get_items_and_credits(lines, sign)
+        if not any(credit.earns for credit in credits) and not choices.only_these:
+            return []
+        if not choices.only_these and len(items.account_id | lines.account_id) > 1:
+            return []
+        return self._allocate_credits(items, sign, credits)
+
+    @api.model
+    def _get_items_and_credits(self, lines, sign):
+        """Return the items among lines, and the credits in order.
+
+        What other credits close is not left for payments.
+
+        :param lines: open `account.move.line`
+        :param int sign: see `OpenItems`
+        :return: the items, and a list of `Credit`
+        :rtype: tuple
+        """
         items = lines.filtered(lambda line: sign * line.amount_residual_currency > 0)
         credits = [
             self._get_credit(line, sign)
             for line in lines - items
             if sign * line.amount_residual_currency < 0
         ]
-        if not any(credit.earns for credit in credits) and not choices.only_these:
-            return []
-        if not choices.only_these and len(items.account_id | lines.account_id) > 1:
-            return []
-        # What other credits close is not left for payments.
         credits.sort(key=lambda credit: (credit.earns, credit.date, credit.line.id))
-        return self._allocate_credits(items, sign, credits)
+        return items, credits
+
+    @api.model
+    def _is_part(self, item, amount, discount):
+        """Tell whether an amount and a discount are a part of what is open of an item.
+
+        :param item: one `account.move.line`
+        :param float amount: what is settled, with the sign of what is open
+        :param float discount: what is deducted, likewise
+        """
+        residual = item.amount_residual_currency
+        sign = -1 if residual < 0 else 1
+        compare = item.currency_id.compare_amounts
+        return (
+            min(sign * amount, sign * discount) >= 0
+            and compare(sign * (amount + discount), abs(residual)) <= 0
+            # What nothing is paid of earns no discount.
+            and compare(sign * discount, abs(residual)) < 0
+        )
+
+    @api.model
+    def _get_part_error(self, item, amount, discount):
+        """Return the error for what is no part of an item, see `_is_part`."""
+        return UserError(
+            self.env._(
+                "%(item)s: %(open)s is open. %(amount)s with a discount of "
+                "%(discount)s is not a part of it.",
+                item=item.move_id.display_name,
+                open=item.currency_id.format(item.amount_residual_currency),
+                amount=item.currency_id.format(amount),
+                discount=item.currency_id.format(discount),
+            )
+        )
 
     @api.model
     def _get_sign(self, lines):
@@ -246,11 +297,44 @@ class CollectionsSettlement(models.AbstractModel):
         histories = {item: self._get_history(item) for item in items}
         left = OpenItems(items, sign, histories, self._get_choices())
         allocations = []
-        for credit in credits:
+        money_left = [credit.amount for credit in credits]
+        for customer, numbers in self._get_turns(items, credits):
             # What one payment leaves open, the next one may bring.
-            is_last = credit is credits[-1]
-            allocations += self._allocate_credit(credit, left, is_last)
+            for number in numbers:
+                credit = credits[number]
+                parts, money_left[number] = self._allocate_credit(
+                    credit, money_left[number], left, number == numbers[-1], customer
+                )
+                allocations += parts
+                if not customer:
+                    self._handle_excess(allocations, credit, money_left[number], left)
         return allocations
+
+    @api.model
+    def _get_turns(self, items, credits):
+        """Return which credits are put on whose items, one after another.
+
+        Where several customers are matched in one call, each pays his own first. At the
+        end comes what is left of all, on what is left.
+
+        :param items: the open `account.move.line`
+        :param list credits: the `Credit` in order
+        :return: list of a customer, None for all, and of the numbers of the credits
+        """
+        numbers = defaultdict(list)
+        for number, credit in enumerate(credits):
+            if credit.line:
+                numbers[credit.line.partner_id.commercial_partner_id].append(number)
+        customers = list(items.partner_id.commercial_partner_id)
+        turns = []
+        if len({*customers, *numbers}) > 1:
+            turns = [
+                (customer, numbers[customer])
+                for customer in customers
+                if customer in numbers
+            ]
+        turns.append((None, range(len(credits))))
+        return turns
 
     @api.model
     def _get_order(self, item, date):
@@ -271,18 +355,20 @@ class CollectionsSettlement(models.AbstractModel):
         )
 
     @api.model
-    def _allocate_credit(self, credit, left, is_last):
+    def _allocate_credit(self, credit, money_left, left, is_last, customer=None):
         """Return what one credit pays and deducts of items.
 
         :param Credit credit: what is put on the items
+        :param float money_left: what is left of it, in its currency
         :param OpenItems left: what is open of them; made less here
         :param bool is_last: whether no other credit follows
-        :return: list of `Allocation`
+        :param customer: whose items, a `res.partner`; None for those of all
+        :return: list of `Allocation`, and what is left of the credit then
+        :rtype: tuple
         """
         only_these = self._get_choices().only_these
         allocations = []
-        money_left = credit.amount
-        for item in left.get_items(credit.date, self._get_order):
+        for item in left.get_items(credit.date, self._get_order, customer):
             residual = left.residuals[item]
             if residual <= 0 or money_left <= 0:
                 continue
@@ -318,7 +404,7 @@ class CollectionsSettlement(models.AbstractModel):
                     is_by_hand=is_by_hand and credit.earns,
                 )
             )
-        return self._handle_excess(allocations, credit, money_left, left)
+        return allocations, money_left
 
     @api.model
     def _get_deduction(self, item, credit, money, left, is_last):
@@ -377,26 +463,28 @@ class CollectionsSettlement(models.AbstractModel):
         in full or somebody decided on them; a rest within the tolerances is booked;
         more stays on the payment.
 
-        :param list allocations: the `Allocation` of the credit
+        :param list allocations: the `Allocation` of all credits; replaced here
+        :param Credit credit: the one that may be too much
         :param float excess: what is left of it, in its currency
-        :return: list of `Allocation`
         """
         is_too_much = excess > 0 and not any(left.residuals.values())
-        if (
-            not allocations
-            or not credit.earns
-            or not is_too_much
-            or credit.is_limited
-            or any(allocation.is_limited for allocation in allocations)
-        ):
-            return allocations
+        if not credit.earns or not is_too_much or credit.is_limited:
+            return
+        numbers = [
+            number
+            for number, allocation in enumerate(allocations)
+            if allocation.credit is credit
+        ]
+        parts = [allocations[number] for number in numbers]
+        if not parts or any(part.is_limited for part in parts):
+            return
         company = credit.company
         if (
             self._get_choices().shrinks
             or company.collections_cash_discount_administration != "specific"
         ):
-            allocations, excess = self._shrink(allocations, credit, excess)
-        last = allocations[-1]
+            parts, excess = self._shrink(parts, credit, excess)
+        last = parts[-1]
         if (
             excess > 0
             and last.item.company_id == company
@@ -406,8 +494,9 @@ class CollectionsSettlement(models.AbstractModel):
                 company, self._to_company(credit, excess, credit.currency)
             )
             if account:
-                allocations[-1] = last._replace(excess=excess, excess_account=account)
-        return allocations
+                parts[-1] = last._replace(excess=excess, excess_account=account)
+        for number, part in zip(numbers, parts, strict=True):
+            allocations[number] = part
 
     @api.model
     def _shrink(self, allocations, credit, excess):
@@ -464,7 +553,8 @@ class CollectionsSettlement(models.AbstractModel):
         In company currency a payment is worth what it was booked with, which is not
         always what the rate of its day makes of it: Odoo's payment wizard books what is
         open, so that an invoice in company currency is closed to the cent. With an item
-        in another foreign currency core matches what both were booked with.
+        in another foreign currency core matches what both were booked with. Of credit
+        notes and items, the rate is that of the day of the one in company currency.
 
         :param Credit credit: whose money it is
         :param float amount: in the currency of the credit
@@ -477,6 +567,10 @@ class CollectionsSettlement(models.AbstractModel):
         if not to_item:
             source, target = target, source
         company_currency = credit.company.currency_id
+        other = self._get_line_in_company_currency(credit, item)
+        if other:
+            day = other.move_id.invoice_date or other.date
+            return source._convert(amount, target, credit.company, day)
         money = self._get_booked_rate(credit.line, credit.currency)
         if not credit.line and item.currency_id != company_currency:
             # A planned payment is booked at the rate of its day.
@@ -490,6 +584,27 @@ class CollectionsSettlement(models.AbstractModel):
                 return self._convert(credit, amount, source, target)
         rate = money / worth if to_item else worth / money
         return target.round(amount * rate)
+
+    @api.model
+    def _get_line_in_company_currency(self, credit, item):
+        """Return which of a credit note and an item tells the rate of the other one.
+
+        :param Credit credit: what the item is paid with
+        :param item: the `account.move.line`
+        :return: an `account.move.line`, or None where another rule decides
+        """
+        if not credit.line or self._is_payment(credit.line):
+            return None
+        company_currency = credit.company.currency_id
+        own = [
+            line
+            for line, currency in (
+                (credit.line, credit.currency),
+                (item, item.currency_id),
+            )
+            if currency == company_currency
+        ]
+        return own[0] if len(own) == 1 else None
 
     @api.model
     def _get_day_rate(self, credit):

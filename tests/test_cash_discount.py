@@ -196,6 +196,34 @@ class TestCashDiscount(CashDiscountCommon):
             ]
             self._match_and_take_back([(0.0, 0.0), (0.0, 50.0)], payments, older, newer)
 
+    def test_customers_matched_in_one_call_pay_their_own_first(self):
+        """What one pays too much then goes to the other, as with Odoo's matching."""
+        ten = self._create_term(10, 14)
+        first = self._create_invoice(500, "2015-06-25", ten)
+        other = self.env["res.partner"].create({"name": "Other"})
+        second = self._create_invoice(500, "2015-06-20", ten, partner_id=other.id)
+        contact = other.create({"name": "Payer", "parent_id": other.id})
+        payments = [
+            self._create_payment(self.partner, 450, "2015-07-01"),
+            self._create_payment(contact, 225, "2015-07-02"),
+        ]
+        self._match_and_take_back([(0.0, 50.0), (250.0, 25.0)], payments, first, second)
+        payments[0] = self._create_payment(self.partner, 675, "2015-07-01")
+        self._match_and_take_back([(0.0, 50.0), (0.0, 50.0)], payments, first, second)
+        # A stranger's money pays last, even if it is older.
+        payments = [
+            self._create_payment(other, 100, "2015-06-26"),
+            self._create_payment(self.partner, 450, "2015-07-02"),
+        ]
+        lines = self._get_term_lines(first, *payments)
+        lines.reconcile()
+        self.assertEqual(first.amount_residual, 0.0)
+        self.assertEqual(self._get_taken(first), [50.0])
+        self.assertEqual(
+            [self._get_term_lines(payment).amount_residual for payment in payments],
+            [-100.0, 0.0],
+        )
+
     def test_credit_note_beside_a_payment(self):
         ten = self._create_term(10, 14)
         first = self._create_invoice(1000, "2015-06-25", ten)

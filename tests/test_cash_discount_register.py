@@ -352,6 +352,98 @@ class TestCashDiscountRegister(CashDiscountCommon):
         self.assertEqual(self._get_term_lines(payment).amount_residual, 0.0)
         self.assertEqual(self._get_taken(invoice), [0.0])
 
+    def _pay_with_credit_note(self, credit, amount, discount, rest=0.0, **values):
+        """Pay an invoice of 1000 together with a credit note."""
+        invoice = self._create_invoice(1000, **values)
+        credit_note = self._create_invoice(credit, move_type="out_refund", **values)
+        wizard = self._create_register(
+            invoice, credit_note, payment_date="2015-07-02", group_payment=True
+        )
+        self.assertEqual((wizard.amount, wizard.cash_discount_to_take), amount[:2])
+        self.assertEqual(wizard.cash_discount_available, discount)
+        if len(amount) > 2:
+            wizard.amount = amount[2]
+            self.assertEqual(wizard.cash_discount_to_take, amount[3])
+            discount = amount[3]
+        payment = wizard._create_payments()
+        lines = self._get_term_lines(invoice, credit_note, payment)
+        self.assertEqual(sum(lines.mapped("amount_residual_currency")), rest)
+        self.assertEqual(sum(self._get_taken(invoice)), discount)
+        return invoice, credit_note, payment
+
+    def test_what_a_credit_note_closes_earns_nothing(self):
+        """The discount proposed is that of what the payment itself pays."""
+        self._pay_with_credit_note(300, (693.0, 7.0), 7.0)
+        self._pay_with_credit_note(300, (693.0, 7.0, 346.5, 3.5), 7.0, rest=350.0)
+        euro = self.setup_other_currency("EUR", rates=[("2015-01-01", 0.5)])
+        self._pay_with_credit_note(250, (742.5, 7.5), 7.5, currency_id=euro.id)
+
+    def test_credit_note_that_is_more_than_the_invoice(self):
+        """Nothing is left to earn a discount; the rest is paid out."""
+        invoice, credit_note, payment = self._pay_with_credit_note(
+            1200, (200.0, 0.0), 0.0
+        )
+        self.assertEqual(payment.payment_type, "outbound")
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertEqual(credit_note.payment_state, "paid")
+
+    def test_credit_note_and_several_invoices(self):
+        """The oldest invoice is closed first, one payment for each customer."""
+        invoices = [
+            self._create_invoice(amount, date, partner_id=partner.id)
+            for partner in (self.partner, self.partner_b)
+            for amount, date in ((500, "2015-06-24"), (1000, "2015-06-25"))
+        ]
+        credit_notes = [
+            self._create_invoice(
+                200,
+                move_type="out_refund",
+                partner_id=partner.id,
+            )
+            for partner in (self.partner, self.partner_b)
+        ]
+        wizard = self._create_register(
+            *invoices, *credit_notes, payment_date="2015-07-02", group_payment=True
+        )
+        self.assertEqual(wizard.cash_discount_to_take, 26.0)
+        payments = wizard._create_payments()
+        self.assertEqual(payments.mapped("amount"), [1287.0, 1287.0])
+        lines = self._get_term_lines(*invoices, *credit_notes, *payments)
+        self.assertTrue(all(lines.mapped("reconciled")))
+        self.assertEqual(
+            [sum(self._get_taken(invoice)) for invoice in invoices], [3, 10, 3, 10]
+        )
+
+    def test_credit_note_paid_apart_from_the_invoice(self):
+        invoice = self._create_invoice(1000)
+        credit_note = self._create_invoice(300, move_type="out_refund")
+        wizard = self._create_register(
+            invoice, credit_note, payment_date="2015-07-02", group_payment=False
+        )
+        self.assertEqual(wizard.cash_discount_to_take, 10.0)
+        payments = wizard._create_payments()
+        self.assertEqual(sorted(payments.mapped("amount")), [300.0, 990.0])
+        self.assertEqual(sum(self._get_taken(invoice)), 10.0)
+
+    def test_amounts_that_are_no_part_of_the_item(self):
+        """Programs are told what the settlement screen tells."""
+        for part in (
+            {"amount": 1001.0, "discount": 0.0},
+            {"amount": 900.0, "discount": 100.01},
+            {"amount": 0.0, "discount": 1000.0},
+        ):
+            invoice = self._create_invoice(1000)
+            item = self._get_term_lines(invoice)
+            with self.subTest(part=part), self.env.cr.savepoint():
+                with self.assertRaisesRegex(UserError, "is not a part of it"):
+                    wizard = self._create_register(
+                        invoice,
+                        payment_date="2015-07-02",
+                        cash_discount_choices={str(item.id): part},
+                    )
+                    wizard._create_payments()
+            self.assertEqual(invoice.amount_residual, 1000.0)
+
     def test_choices_are_for_managers(self):
         """An Invoicing user cannot decide on a discount by way of RPC."""
         invoice = self._create_invoice(1000)
@@ -378,6 +470,12 @@ class TestCashDiscountRegister(CashDiscountCommon):
                 {"cash_discount_amount_currency": -500}
             )
         Register = Register.with_env(self.env(context=Register.env.context))
-        for choices in ([1], {"x": {}}, {"1": {"discount": -1}}, {"1": {"use": "?"}}):
+        for choices in (
+            [1],
+            {"x": {}},
+            {"1": {"discount": -1}},
+            {"1": {"discount": float("inf")}},
+            {"1": {"use": "?"}},
+        ):
             with self.assertRaises(UserError):
                 Register.create({"cash_discount_choices": choices})

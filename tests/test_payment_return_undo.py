@@ -91,9 +91,7 @@ class TestPaymentReturnUndo(PaymentReturnCommon):
         """In another order, what rounding leaves would become an exchange gain."""
         krona = self.setup_other_currency("SEK", rates=[("2026-01-01", 0.91)])
         invoices = [
-            self._create_item(
-                self.partner, amount, "2026-01-31", currency_id=krona.id
-            )
+            self._create_item(self.partner, amount, "2026-01-31", currency_id=krona.id)
             for amount in (179.83, 187.22)
         ]
         payment = self._pay(304.64, "2026-02-10", currency_id=krona.id)

@@ -276,6 +276,35 @@ class TestSettlementWizard(CashDiscountCommon):
         wizard.action_settle()
         self.assertEqual((first | second).mapped("amount_residual"), [1000.0, 800.0])
 
+    def test_several_customers(self):
+        """Each pays his own; what is too much goes to the other one that is marked."""
+        other = self.env["res.partner"].create({"name": "Other"})
+        first, second = (
+            self._create_invoice(1000, partner_id=partner.id)
+            for partner in (self.partner, other)
+        )
+        payments = self._create_payment(
+            self.partner, 1188, "2015-07-01"
+        ) | self._create_payment(other, 792, "2015-07-02")
+        wizard = self._create_settlement(self._get_term_lines(first, second, *payments))
+        self.assertEqual(
+            [
+                (line.amount_to_settle, line.cash_discount_to_take)
+                for line in (self._get_line(wizard, own) for own in (first, second))
+            ],
+            [(990.0, 10.0), (990.0, 10.0)],
+        )
+        self.assertEqual(wizard.difference, 0.0)
+        wizard.action_settle()
+        lines = self._get_term_lines(first, second, *payments)
+        self.assertTrue(all(lines.mapped("reconciled")))
+        self.assertEqual(
+            [sum(self._get_taken(invoice)) for invoice in (first, second)], [10, 10]
+        )
+        matched = self._get_term_lines(first).matched_credit_ids.credit_move_id
+        self.assertIn(self._get_term_lines(payments[0]), matched)
+        self.assertNotIn(self._get_term_lines(payments[1]), matched)
+
     def test_short_money_oldest_first(self):
         newer = self._create_invoice(1000, date="2015-06-26")
         older = self._create_invoice(1000, date="2015-06-25")
@@ -499,6 +528,44 @@ class TestSettlementWizard(CashDiscountCommon):
             items[0].remove_move_reconcile()
             self._assert_undone(books, states, [invoice])
             payment.action_cancel()
+
+    def test_credit_note_in_another_currency(self):
+        """Odoo matches it at the rate of the day of the one in company currency."""
+        euro = self.setup_other_currency(
+            "EUR", rates=[("2015-01-01", 0.5), ("2015-07-01", 0.4)]
+        )
+        own = self.company.currency_id
+        for currency, other, credit, paid in (
+            (own, euro, 200, 594),  # 400 dollars on the day of the invoice
+            (euro, own, 500, 792),  # 200 euros on the day of the credit note
+            (euro, euro, 200, 792),
+        ):
+            invoice = self._create_invoice(1000, currency_id=currency.id)
+            credit_note = self._create_item(
+                self.partner, -credit, "2015-07-02", currency_id=other.id
+            )
+            payment = self._create_payment(
+                self.partner, paid, "2015-07-02", currency_id=currency.id
+            )
+            items = self._get_term_lines(invoice, credit_note, payment)
+            documents = [invoice, credit_note]
+            books, states = self._get_books(), self._get_states(*documents)
+            wizard = self._create_settlement(items)
+            self.assertEqual(
+                self._get_line(wizard, invoice).amount_to_settle
+                + self._get_line(wizard, invoice).cash_discount_to_take,
+                1000.0,
+            )
+            self.assertEqual(wizard.difference, 0.0)
+            wizard.action_settle()
+            lines = items | self._get_term_lines(*self._get_entries())
+            self.assertTrue(all(lines.mapped("reconciled")))
+            items.remove_move_reconcile()
+            self._assert_undone(books, states, documents)
+            payment.action_cancel()
+            credit_note.button_draft()
+            invoice.button_draft()
+            (invoice | credit_note).unlink()
 
     def test_another_currency_is_used_up(self):
         """Converted there and back, the payment would be a unit more than it is."""

@@ -1,3 +1,6 @@
+from collections import defaultdict
+from math import inf
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
@@ -70,7 +73,7 @@ class AccountPaymentRegister(models.TransientModel):
             and choice.get("use", "normal") in uses
             and all(
                 isinstance(choice.get(name, 0), int | float)
-                and choice.get(name, 0) >= 0
+                and 0 <= choice.get(name, 0) < inf
                 for name in ("amount", "discount")
             )
             for item_id, choice in choices.items()
@@ -95,7 +98,8 @@ class AccountPaymentRegister(models.TransientModel):
             }
             if wizard.cash_discount_choices:
                 choices = {
-                    choice["use"] for choice in wizard.cash_discount_choices.values()
+                    choice.get("use", "normal")
+                    for choice in wizard.cash_discount_choices.values()
                 }
             wizard.use_cash_discount = choices.pop() if len(choices) == 1 else False
 
@@ -219,7 +223,7 @@ class AccountPaymentRegister(models.TransientModel):
         lines = self.line_ids._origin
         if not amounts or is_marked_as_paid or set(lines.ids) - set(amounts):
             return choices
-        total = sum(self._to_payment_currency(amounts[line.id], line) for line in lines)
+        total = self._get_decided_total(lines, amounts)
         if self.can_edit_wizard and self.currency_id.compare_amounts(
             self.amount, total
         ):
@@ -229,13 +233,68 @@ class AccountPaymentRegister(models.TransientModel):
         choices.only_these = True
         return choices
 
+    def _get_decided_total(self, lines, amounts):
+        """Return what was decided of items together, in the payment's currency.
+
+        :param lines: `account.move.line`
+        :param dict amounts: what was decided of each, by its id, without a sign
+        """
+        return abs(
+            sum(
+                self._to_payment_currency(amounts[line.id], line)
+                * (-1 if line.amount_residual_currency < 0 else 1)
+                for line in lines
+            )
+        )
+
     def _with_choices(self, choices=None):
         """Return the wizard in an environment that knows what was chosen.
 
-        :param Choices choices: instead of `_get_choices`
+        :param Choices choices: instead of `_get_choices` for what is proposed
         """
         self.ensure_one()
-        return self.with_context(**{CHOICES_KEY: choices or self._get_choices()})
+        if not choices:
+            choices = self._get_choices()
+            choices.closed = self._get_closed(choices)
+        return self.with_context(**{CHOICES_KEY: choices})
+
+    def _get_closed(self, choices):
+        """Return what items that are paid together close of one another.
+
+        :param Choices choices: what was chosen
+        :return: amounts in the currency of the item and positive, by its id
+        :rtype: dict
+        """
+        settlement = self.env["collections.settlement"].with_context(
+            **{CHOICES_KEY: choices}
+        )
+        closed = defaultdict(float)
+        for lines in self._get_groups():
+            if not any(settlement._is_wanted(line) for line in lines):
+                continue
+            sign = self._get_sign(lines)
+            items, credits = settlement._get_items_and_credits(
+                lines.with_env(settlement.env), sign
+            )
+            if credits:
+                for part in settlement._allocate_credits(items, sign, credits):
+                    closed[part.item.id] += part.amount + part.discount
+                    closed[part.credit.line.id] += part.used
+        return closed
+
+    def _get_groups(self):
+        """Return the items that each payment is made for and matched with.
+
+        :return: list of `account.move.line`
+        """
+        if self.group_payment:
+            return [batch["lines"] for batch in self.batches]
+        return list(self.line_ids._origin.grouped("move_id").values())
+
+    @api.model
+    def _get_sign(self, lines):
+        """Return 1 when the balance of lines is paid by the customer, otherwise -1."""
+        return -1 if sum(lines.mapped("amount_residual")) < 0 else 1
 
     def _to_payment_currency(self, amount, line):
         return line.currency_id._convert(
@@ -263,23 +322,24 @@ class AccountPaymentRegister(models.TransientModel):
         settlement = self._with_choices(self._get_payment_choices()).env[
             "collections.settlement"
         ]
-        lines = self.line_ids._origin.filtered(
-            lambda line: not line.currency_id.is_zero(line.amount_residual_currency)
+        is_edited = self.can_edit_wizard and (
+            self.group_payment or len(self.line_ids) == 1
         )
-        if not lines:
-            return 0.0, 0.0
-        sign = -1 if lines[0].amount_residual_currency < 0 else 1
-        if self.can_edit_wizard and (len(lines) == 1 or self.group_payment):
-            payments = [(lines, self.amount)]
-        else:
-            payments = [
-                (own, self._get_discounted_amount(own))
-                for own in lines.grouped("move_id").values()
-            ]
         allocations = []
-        for items, amount in payments:
-            credit = self._get_planned_credit(amount)
-            allocations += settlement._allocate_credits(items, sign, [credit])
+        for lines in self._get_groups():
+            amount = self.amount if is_edited else self._get_discounted_amount(lines)
+            payment = self._get_planned_credit(amount)
+            sign = self._get_sign(lines)
+            items, credits = settlement._get_items_and_credits(
+                lines.with_env(settlement.env), sign
+            )
+            allocations += [
+                allocation
+                for allocation in settlement._allocate_credits(
+                    items, sign, [*credits, payment]
+                )
+                if allocation.credit is payment
+            ]
         discount = difference = 0.0
         for allocation in allocations:
             discount += settlement._convert_money(
@@ -306,9 +366,11 @@ class AccountPaymentRegister(models.TransientModel):
         amounts = self._with_choices()._get_amounts_to_settle(
             lines.with_env(self._with_choices().env)
         )
-        return sum(
-            abs(self._to_payment_currency(amount, line))
-            for line, amount in amounts.items()
+        return abs(
+            sum(
+                self._to_payment_currency(amount, line)
+                for line, amount in amounts.items()
+            )
         )
 
     def _find_cash_discount_lock(self):
@@ -349,9 +411,8 @@ class AccountPaymentRegister(models.TransientModel):
         amounts = self._get_decided("amount")
         if amounts and set(result["lines"].ids) <= set(amounts):
             result["epd_applied"] = False
-            result["amount_by_default"] = sum(
-                self._to_payment_currency(amounts[line.id], line)
-                for line in result["lines"]
+            result["amount_by_default"] = self._get_decided_total(
+                result["lines"], amounts
             )
         return result
 
@@ -402,6 +463,21 @@ class AccountPaymentRegister(models.TransientModel):
 
     def _get_batch_with_choices(self, batch_result):
         return {**batch_result, "lines": batch_result["lines"].with_env(self.env)}
+
+    def _create_payments(self):
+        # EXTENDS account: programs may send what the settlement screen refuses
+        settlement = self.env["collections.settlement"]
+        choices = self._get_payment_choices()
+        by_hand = {*choices.amounts, *choices.discounts}
+        for line in self.line_ids.filtered(lambda line: line.id in by_hand):
+            sign = -1 if line.amount_residual_currency < 0 else 1
+            part = [
+                sign * decided.get(line.id, 0.0)
+                for decided in (choices.amounts, choices.discounts)
+            ]
+            if not settlement._is_part(line, *part):
+                raise settlement._get_part_error(line, *part)
+        return super()._create_payments()
 
     def _reconcile_payments(self, to_process, edit_mode=False):
         # EXTENDS account: the choices hold for these payments and are not kept

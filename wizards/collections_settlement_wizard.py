@@ -190,11 +190,12 @@ class CollectionsSettlementWizard(models.TransientModel):
                 currencies if len(currencies) == 1 else company.currency_id
             )
 
-            def total(lines, name, wizard=wizard):
+            def total(lines, *names, wizard=wizard):
+                """Return what fields add up to, the first one less the others."""
                 return wizard.currency_id.round(
                     sum(
                         line.currency_id._convert(
-                            line[name],
+                            line[names[0]] - sum(line[name] for name in names[1:]),
                             wizard.currency_id,
                             wizard.company_id,
                             wizard.date or fields.Date.context_today(wizard),
@@ -208,11 +209,14 @@ class CollectionsSettlementWizard(models.TransientModel):
             wizard.discount_total = total(marked, "cash_discount_to_take")
             wizard.amount_to_pay = total(debits, "amount_to_settle")
             wizard.booked_total = total(marked, "difference_to_book")
-            wizard.difference = wizard.currency_id.round(
-                wizard.debit_total
-                + wizard.credit_total
-                - wizard.discount_total
-                - wizard.booked_total
+            # Item by item: where currencies meet, what is won or lost on them is part
+            # of the other totals.
+            wizard.difference = total(
+                marked,
+                "amount_residual",
+                "amount_to_settle",
+                "cash_discount_to_take",
+                "difference_to_book",
             )
             wizard.has_debits = bool(debits)
             wizard.has_credits = bool(credits)
@@ -735,30 +739,15 @@ class CollectionsSettlementWizardLine(models.TransientModel):
             "cash_discount_to_take": currency.round(sign * discount) or 0.0,
             "difference_to_book": currency.round(sign * booked) or 0.0,
         }
-        if self.marked and not self._is_part(
-            *(self[entered] * self[flag] for flag, entered in ENTRIES.values())
+        if self.marked and not self.env["collections.settlement"]._is_part(
+            self.move_line_id,
+            *(self[entered] * self[flag] for flag, entered in ENTRIES.values()),
         ):
             # It stays for the user to see, and Settle says what is wrong with it.
             for name, (flag, entered) in ENTRIES.items():
                 if self[flag]:
                     vals[name] = self[entered]
         return vals
-
-    def _is_part(self, amount, discount):
-        """Tell whether an amount and a discount are a part of what is open.
-
-        :param float amount: what is settled, with the sign of what is open
-        :param float discount: what is deducted, likewise
-        """
-        sign = -1 if self.amount_residual < 0 else 1
-        compare = self.currency_id.compare_amounts
-        open_amount = abs(self.amount_residual)
-        return (
-            min(sign * amount, sign * discount) >= 0
-            and compare(sign * (amount + discount), open_amount) <= 0
-            # What nothing is paid of earns no discount.
-            and compare(sign * discount, open_amount) < 0
-        )
 
     def _check_marked(self):
         """Check that what is marked can be settled.
@@ -782,18 +771,15 @@ class CollectionsSettlementWizardLine(models.TransientModel):
         twice = len(self) - len(self.move_line_id)
         if twice:
             raise UserError(self.env._("An item is listed twice."))
+        settlement = self.env["collections.settlement"]
         for line in self:
-            if not line._is_part(line.amount_to_settle, line.cash_discount_to_take):
-                raise UserError(
-                    self.env._(
-                        "%(item)s: %(open)s is open. %(amount)s with a discount of "
-                        "%(discount)s is not a part of it.",
-                        item=line.move_id.display_name,
-                        open=line.currency_id.format(line.amount_residual),
-                        amount=line.currency_id.format(line.amount_to_settle),
-                        discount=line.currency_id.format(line.cash_discount_to_take),
-                    )
-                )
+            part = (
+                line.move_line_id,
+                line.amount_to_settle,
+                line.cash_discount_to_take,
+            )
+            if not settlement._is_part(*part):
+                raise settlement._get_part_error(*part)
             if line.has_discount_entered and line.currency_id.compare_amounts(
                 line.discount_entered, line.cash_discount_to_take
             ):

@@ -176,7 +176,9 @@ def nothing_stays_open_in_one_currency_only(world):
 
     That is whatever is matched with a discount, a write-off, a return or a transfer to
     a vendor bill. A rest that is not worth the smallest coin has no other currency, and
-    money in another currency than the item can leave the smallest coin of the company.
+    money in another currency than the item can leave what its smallest coin is worth,
+    or the smallest coin of the company: bare Odoo does, where dinars owed in dollars
+    are paid in euros.
     Where an exchange difference is one of the item's currency only, Odoo makes the rest
     of the taxes due on payment due with it, at nothing in the company's currency.
     """
@@ -202,15 +204,20 @@ def nothing_stays_open_in_one_currency_only(world):
            AND (line.amount_residual <> 0
                 OR ABS(line.amount_residual_currency * line.balance
                        / line.amount_currency) >= own.rounding)
-           AND (ABS(line.amount_residual) > own.rounding
-                OR NOT EXISTS (
-                    SELECT 1
-                      FROM account_partial_reconcile partial
-                      JOIN account_move_line other
-                        ON other.id IN (partial.debit_move_id, partial.credit_move_id)
-                     WHERE line.id IN (partial.debit_move_id, partial.credit_move_id)
-                       AND other.currency_id <> line.currency_id
-                ))
+           AND NOT EXISTS (
+                   SELECT 1
+                     FROM account_partial_reconcile partial
+                     JOIN account_move_line other
+                       ON other.id IN (partial.debit_move_id, partial.credit_move_id)
+                     JOIN res_currency currency ON currency.id = other.currency_id
+                    WHERE line.id IN (partial.debit_move_id, partial.credit_move_id)
+                      AND other.currency_id <> line.currency_id
+                      AND ABS(line.amount_residual) <= GREATEST(
+                              own.rounding,
+                              currency.rounding
+                              * ABS(other.balance / NULLIF(other.amount_currency, 0))
+                          )
+               )
            AND NOT EXISTS (
                    SELECT 1
                      FROM account_partial_reconcile partial
