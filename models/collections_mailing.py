@@ -143,6 +143,8 @@ class CollectionsMailing(models.Model):
             lambda line: line.state in ("pending", "queued")
         )
         self._cancel_mails(waiting)
+        # What was never written is not followed up, whoever has planned that.
+        waiting.sudo().activity_id.filtered("active").unlink()
         waiting.sudo().write(
             {
                 "state": "skipped",
@@ -330,7 +332,12 @@ class CollectionsMailing(models.Model):
         lines.filtered(lambda line: line.state == "pending").sudo().write(
             {"state": "failed", "reason": self.env._("No e-mail was made")}
         )
-        composer._plan_collections_work(lines.partner_id)
+        composer._close_collections_work(lines.partner_id)
+        # An e-mail that is sent again was planned with the first try.
+        unplanned = lines.filtered(lambda line: not line.activity_id)
+        activities = composer._plan_collections_work(unplanned.partner_id)
+        for line in unplanned.filtered(lambda line: line.partner_id in activities):
+            line.sudo().activity_id = activities[line.partner_id]
 
     def _prepare_context(self):
         """Return the context in which the e-mails of the mailing are made."""

@@ -48,9 +48,34 @@ class CollectionsMailingLine(models.Model):
     state = fields.Selection(
         selection=MAILING_LINE_STATES, required=True, default="pending", readonly=True
     )
+    activity_id = fields.Many2one(
+        comodel_name="mail.activity",
+        string="Follow-up",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="set null",
+        help="Planned with the e-mail.",
+    )
     reason = fields.Char(
         readonly=True, help="Why the customer was skipped, or what the server said."
     )
+
+    def _set_lost(self, reason):
+        """Remember that an e-mail was taken out of the queue, so that none will come.
+
+        Such a line counts as failed: the e-mail can be sent again.
+
+        :param str reason: what became of it
+        """
+        waiting = self.filtered(lambda line: line.state == "queued")
+        if waiting:
+            waiting.sudo().write({"state": "failed", "reason": reason})
+
+    def _set_queued_again(self):
+        """Remember that somebody has put an e-mail that failed into the queue again."""
+        failed = self.filtered(lambda line: line.state == "failed")
+        if failed:
+            failed.sudo().write({"state": "queued", "reason": False})
 
     def _set_delivered(self, mail, failure_type):
         """Remember what became of the e-mail of the line.

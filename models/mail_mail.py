@@ -13,6 +13,32 @@ class MailMail(models.Model):
         ondelete="set null",
     )
 
+    def write(self, vals):
+        # EXTENDS mail: an e-mail that is taken out of the queue is waited for no more
+        waiting = self._get_waiting_lines() if vals.get("state") == "cancel" else None
+        result = super().write(vals)
+        if waiting:
+            waiting._set_lost(
+                self.env._("Cancelled by %(user)s", user=self.env.user.name)
+            )
+        elif vals.get("state") == "outgoing":
+            self.sudo().collections_mailing_line_id._set_queued_again()
+        return result
+
+    def unlink(self):
+        # EXTENDS mail
+        waiting = self._get_waiting_lines()
+        if waiting:
+            waiting._set_lost(
+                self.env._("Deleted by %(user)s", user=self.env.user.name)
+            )
+        return super().unlink()
+
+    def _get_waiting_lines(self):
+        """Return the lines of mailings that wait for these e-mails."""
+        waiting = self.filtered(lambda mail: mail.state == "outgoing")
+        return waiting.sudo().collections_mailing_line_id  # who may delete e-mails
+
     def _postprocess_sent_message(
         self, success_pids, success_emails, failure_reason=False, failure_type=None
     ):

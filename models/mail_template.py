@@ -1,4 +1,5 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 
 from .collections_recipient import RECIPIENT_KINDS
 
@@ -12,3 +13,15 @@ class MailTemplate(models.Model):
         help="E-mails made with this template carry the spreadsheet of the customer, "
         "and the parameters of Credit & Collections can name it.",
     )
+
+    @api.constrains("collections_kind", "model_id")
+    def _check_collections_kind(self):
+        for template in self:
+            if template.collections_kind and template.model != "res.partner":
+                raise ValidationError(
+                    self.env._(
+                        "%(template)s: e-mails of collections are written to "
+                        "customers. Let it apply to contacts.",
+                        template=template.name,
+                    )
+                )

@@ -313,6 +313,26 @@ class ResCompany(models.Model):
             Posting._check_journal(company.collections_writeoff_journal_id, company)
             Posting._check_account(company.collections_writeoff_account_id, company)
 
+    @api.constrains(
+        "collections_salesperson_template_id",
+        "collections_statement_template_id",
+        "collections_transactions_template_id",
+    )
+    def _check_collections_templates(self):
+        kinds = self.env["collections.recipient"]._get_kinds()
+        for company in self:
+            for kind, label in kinds.items():
+                template = company[self._get_collections_template_name(kind)]
+                if template and template.collections_kind != kind:
+                    raise ValidationError(
+                        self.env._(
+                            "%(template)s is no template for %(kind)s. Choose that as "
+                            "its Collections E-mail first.",
+                            template=template.name,
+                            kind=label,
+                        )
+                    )
+
     @api.constrains("collections_nsf_journal_id")
     def _check_collections_nsf_journal_id(self):
         Posting = self.env["collections.posting"]
@@ -434,6 +454,12 @@ class ResCompany(models.Model):
         action["res_id"] = self.id
         return action
 
+    @api.model
+    def _get_collections_template_name(self, kind):
+        """Return the name of the parameter with the e-mail template of a kind."""
+        name = "transactions" if kind == "collections" else kind
+        return f"collections_{name}_template_id"
+
     def _get_collections_template(self, kind):
         """Return the e-mail template of a kind: the chosen one, else the shipped one.
 
@@ -442,11 +468,13 @@ class ResCompany(models.Model):
         :raise UserError: when the shipped one was deleted and none is chosen
         """
         self.ensure_one()
-        name = "transactions" if kind == "collections" else kind
+        name = self._get_collections_template_name(kind)
         company_sudo = self.sudo()  # a parameter of ours
-        template = company_sudo[f"collections_{name}_template_id"].filtered("active")
+        template = company_sudo[name].filtered(
+            lambda template: template.active and template.collections_kind == kind
+        )
         template = template or self.env.ref(
-            f"credit_collections.mail_template_collections_{name}",
+            f"credit_collections.mail_template_{name.removesuffix('_template_id')}",
             raise_if_not_found=False,
         )
         if not template:

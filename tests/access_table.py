@@ -429,6 +429,11 @@ METHODS = {
         "fields_get": Call(ALL, args=(["summary"], ["string"])),
         "get_aging_view": Call(ANY_AGENTS),
     },
+    # The queue of e-mails is for administrators.
+    "mail.mail": {
+        "unlink": Call(NOBODY, "mail"),
+        "write": Call(NOBODY, "mail", ({"state": "cancel"},)),
+    },
     "mail.compose.message": {"action_send_mail": Call(AGENTS, "own_composer")},
     "res.company": {
         "action_create_reimbursement_account": Call(MANAGERS, "company"),

@@ -204,6 +204,7 @@ class AccessCommon(CashDiscountCommon, PaymentReturnCommon, ReimbursementCommon)
             )
         )
         world["mailing_line"] = world["mailing"].line_ids
+        world["mail"] = cls.env["mail.mail"].create({"subject": "x"})
 
     # === OWN WIZARDS ===
 

@@ -6,7 +6,7 @@ from freezegun import freeze_time
 from openpyxl import load_workbook
 
 from odoo import Command
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -174,6 +174,20 @@ class TestCollectionsEmail(CollectionsEmailCommon):
         self.assertEqual(len(composer.attachment_ids), 1)
         template.active = False
         self.assertIn("open items", self._open_composer().subject)
+        template.active = True
+        template.collections_kind = "salesperson"
+        self.assertIn("open items", self._open_composer().subject)
+
+    def test_parameters_take_templates_of_their_kind(self):
+        template = self.company._get_collections_template("statement")
+        with (
+            self.assertRaisesRegex(ValidationError, "is no template for Open items"),
+            self.env.cr.savepoint(),
+        ):
+            self.company.collections_transactions_template_id = template
+        self.company.collections_statement_template_id = template
+        with self.assertRaisesRegex(ValidationError, "apply to contacts"):
+            template.model_id = self.env["ir.model"]._get("account.move")
 
     def test_no_template_left(self):
         self.env.ref(
@@ -490,6 +504,60 @@ class TestCollectionsMailing(CollectionsEmailCommon):
         self.assertEqual(mailing.skipped_count, AT_ONCE + 1)
         self.assertIn("Stopped by", mailing.line_ids[0].reason)
         self.assertEqual(few.skipped_count, 4)
+
+    def test_stop_leaves_no_follow_up(self):
+        """Nor does sending again plan it twice."""
+        with self.mock_mail_gateway():
+            mailing = self._send(self.customers, collections_followup_date="2030-01-31")
+            activities = mailing.line_ids.activity_id
+            self.assertEqual(len(activities), 4)
+            self.assertEqual(activities.user_id, self.agent)
+            mails = self.env["mail.mail"].search(
+                [("collections_mailing_line_id", "in", mailing.line_ids[:2].ids)]
+            )
+            cancelled, deleted = (mail.collections_mailing_line_id for mail in mails)
+            mails[0].cancel()
+            mails[1].unlink()
+            self.assertEqual(mailing.failed_count, 2)
+            self.assertIn("Cancelled by", cancelled.reason)
+            self.assertIn("Deleted by", deleted.reason)
+            mailing.with_user(self.agent).action_retry()
+            self.assertEqual((mailing.waiting_count, mailing.failed_count), (4, 0))
+            self.assertEqual(mailing.line_ids.activity_id, activities)
+            self.assertEqual(self._get_followups(), activities)
+            mailing.with_user(self.agent).action_stop()
+            self.env["mail.mail"].process_email_queue()
+        self.assertFalse(self._mails)
+        self.assertEqual(mailing.state, "done")
+        self.assertFalse(self._get_followups())
+
+    def _get_followups(self):
+        return self.env["mail.activity"].search(
+            [
+                ("res_model", "=", "res.partner"),
+                ("res_id", "in", self.customers.ids),
+                ("date_deadline", "=", "2030-01-31"),
+            ]
+        )
+
+    def test_failed_mail_that_is_queued_again_by_hand(self):
+        with self.mock_mail_gateway():
+            mailing = self._send(self.customers)
+            mail = self.env["mail.mail"].search(
+                [("collections_mailing_line_id", "=", mailing.line_ids[0].id)]
+            )
+            mail._postprocess_sent_message([], [], failure_type="unknown")
+            mail.state = "exception"
+            self.assertEqual(mailing.failed_count, 1)
+            mail.action_retry()
+            self.assertEqual((mailing.failed_count, mailing.waiting_count), (0, 4))
+            self.env["mail.mail"].process_email_queue()
+        self.assertEqual((mailing.state, mailing.sent_count), ("done", 4))
+        sent = self.env["mail.mail"].search(
+            [("collections_mailing_line_id", "in", mailing.line_ids.ids)]
+        )
+        sent.unlink()
+        self.assertEqual(mailing.sent_count, 4)
 
     def test_one_customer_that_cannot_be_made_does_not_keep_the_others(self):
         broken = self.customers[2]

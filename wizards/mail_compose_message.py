@@ -127,6 +127,7 @@ class MailComposeMessage(models.TransientModel):
                 )
             )
         messages = super()._action_send_mail_comment(res_ids)
+        self._close_collections_work(self._get_collections_customers())
         self._plan_collections_work(self._get_collections_customers())
         return messages
 
@@ -156,8 +157,8 @@ class MailComposeMessage(models.TransientModel):
                 mail_values["collections_mailing_line_id"] = line_by_partner.get(res_id)
         return mail_values_all
 
-    def _plan_collections_work(self, customers):
-        """Close the user's due activities on customers and plan the next ones.
+    def _close_collections_work(self, customers):
+        """Close the user's due activities on customers, where he wants that.
 
         :param customers: the `res.partner` that were written to
         """
@@ -165,9 +166,18 @@ class MailComposeMessage(models.TransientModel):
             self._get_due_activities(customers).action_feedback(
                 feedback=self.env._("E-mail sent: %(subject)s", subject=self.subject)
             )
+
+    def _plan_collections_work(self, customers):
+        """Plan the follow-up on customers, where the user wants one.
+
+        :param customers: the `res.partner` that were written to
+        :return: the `mail.activity` of each customer that has one
+        :rtype: dict
+        """
+        activities = {}
         if self.collections_followup_date:
             for customer in customers.with_user(self.env.user):
-                customer.activity_schedule(
+                activities[customer] = customer.activity_schedule(
                     self._get_followup_activity_type(),
                     date_deadline=self.collections_followup_date,
                     summary=self.env._(
@@ -176,6 +186,7 @@ class MailComposeMessage(models.TransientModel):
                     ),
                     user_id=self.env.uid,
                 )
+        return activities
 
     def _get_followup_activity_type(self):
         """Return the XML id of the type of activity that follows an e-mail."""
