@@ -2,6 +2,7 @@ import base64
 
 from odoo import http
 from odoo.http import content_disposition, request
+from odoo.tools import str2bool
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -46,7 +47,7 @@ class CollectionsSpreadsheet(http.Controller):
         if not partner:
             return request.not_found()
         [file] = partner.get_collections_spreadsheet(
-            kind, date_from, date_to, bool(open_only)
+            kind, date_from, date_to, str2bool(open_only or "", bool(open_only))
         )
         return make_spreadsheet_response(
             file["name"], base64.b64decode(file["content"])

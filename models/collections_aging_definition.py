@@ -195,12 +195,10 @@ class CollectionsAgingDefinition(models.Model):
             oldest first; dates as ISO text, False where the period is open-ended;
             `column` is the field of `collections.aging.balance` that holds its amount
         :rtype: list[dict]
+        :raise UserError: when called for none or several, or the date is none
         :raise ValidationError: when the definition has no usable periods
         """
-        if len(self) != 1:
-            raise UserError(
-                self.env._("Ask for one aging period definition at a time.")
-            )
+        self.env["collections.posting"]._check_one(self)
         on_date = self._parse_date(date) or fields.Date.context_today(self)
         problem = self._get_problem(on_date)
         if problem:

@@ -987,7 +987,7 @@ class CollectionsAgingSnapshot(models.Model):
         wanted += [
             (company, pool)
             for pool in pools
-            for company in (pool.company_id or companies)
+            for company in (pool.company_id or pool._filter_companies(companies))
         ]
         return [
             {"company_id": company.id, "pool_id": pool.id}

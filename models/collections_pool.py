@@ -121,12 +121,16 @@ class CollectionsPool(models.Model):
         for vals in vals_list:
             self._check_no_author(vals)
             vals["domain_user_id"] = self.env.uid
+            if "domain" in vals:
+                vals["domain"] = vals["domain"] or "[]"
         return super().create(vals_list)
 
     def write(self, vals):
         self._check_no_author(vals)
         if {"domain", "company_id"} & vals.keys():
             vals = {**vals, "domain_user_id": self.env.uid}
+        if "domain" in vals:
+            vals = {**vals, "domain": vals["domain"] or "[]"}
         return super().write(vals)
 
     @api.model
@@ -186,6 +190,18 @@ class CollectionsPool(models.Model):
         return action
 
     # === BUSINESS METHODS === #
+
+    def _filter_companies(self, companies):
+        """Return those of companies that the author of the pool works for.
+
+        In others the query cannot be run.
+
+        :param companies: the `res.company`
+        """
+        author = self.domain_user_id
+        if author._is_superuser():
+            return companies
+        return companies & author.company_ids
 
     def get_partners(self):
         """Return the customers of the pools.

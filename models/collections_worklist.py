@@ -1,6 +1,6 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import SQL, float_repr
+from odoo.tools import SQL, formatLang
 
 from ..tools.spreadsheet import escape_export
 from .collections_score_rule import AMOUNTS
@@ -94,7 +94,7 @@ class CollectionsWorklist(models.Model):
             "%(rule)s (%(value)s): %(points)s",
             rule=rule.name,
             value=value,
-            points=float_repr(points, 0),
+            points=formatLang(self.env, points, digits=0 if points % 1 == 0 else 2),
         )
 
     # === QUERY === #

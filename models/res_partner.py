@@ -13,6 +13,7 @@ KEPT_BY_CUSTOMER = (
     "collections.case",
     "collections.payment.return",
     "collections.promise",
+    "collections.reimbursement",
     "collections.status.history",
 )
 

@@ -714,6 +714,25 @@ class TestAgingSnapshot(CollectionsCommon):
         self.assertEqual(sorted(made.mapped("state")), ["done", "draft"])
         self.assertIn("Broken", made.filtered("pool_id").error)
 
+    def test_daily_run_of_a_pool_goes_where_its_author_works(self):
+        """Elsewhere it would leave a failed snapshot every night."""
+        author = self._create_user(
+            "head_of_collections", "credit_collections.group_collections_manager"
+        )
+        other = self.setup_other_company()["company"]
+        self.assertNotIn(other, author.company_ids)
+        pool = (
+            self.env["collections.pool"]
+            .with_user(author)
+            .create({"name": "Ours", "run_daily": True, "company_id": False})
+        )
+        self._run_cron()
+        made = self.env["collections.aging.snapshot"].search(
+            [("pool_id", "=", pool.id)]
+        )
+        self.assertEqual(made.company_id, self.company)
+        self.assertEqual(made.state, "done")
+
     def test_unexpected_error_does_not_stop_the_daily_run_either(self):
         pool = self.env["collections.pool"].create({"name": "Odd", "run_daily": True})
         Snapshot = self.env.registry["collections.aging.snapshot"]

@@ -94,6 +94,15 @@ class TestCollectionsPool(CollectionsCommon):
             with self.assertRaisesRegex(UserError, "query of the customer pool Pool"):
                 call()
 
+    def test_no_query_means_all(self):
+        """Programs may send False where the screen sends an empty list."""
+        pool = self._create_pool(False)
+        self.assertEqual(pool.domain, "[]")
+        pool.write({"domain": "[('name', '=', 'x')]"})
+        pool.write({"domain": False})
+        self.assertEqual(pool.domain, "[]")
+        self.assertIn(self.single.id, pool.get_partners())
+
     def test_author_cannot_query_what_he_may_not_read(self):
         manager = self._create_user(
             "head_of_collections", "credit_collections.group_collections_manager"

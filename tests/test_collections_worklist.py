@@ -56,6 +56,9 @@ class TestCollectionsWorklist(CollectionsCommon):
         self.assertIn("days_overdue (89): 10", explanation)
         self.assertIn("days_overdue (89): 1", explanation)
         self.assertEqual(rows[1].explanation, "days_overdue (10): 1")
+        self.env["collections.score.rule"].search([])[-1].points = 2.5
+        self.env.invalidate_all()
+        self.assertIn("2.50", self._get_rows()[1].explanation)
 
     @freeze_time("2026-03-31")
     def test_maximum(self):

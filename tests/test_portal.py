@@ -81,3 +81,17 @@ class TestPortal(CollectionsCommon, HttpCase):
         last = list(workbook["Statement"].iter_rows(values_only=True))[-1]
         self.assertEqual(last[8], 1200)
         self.assertEqual(self.url_open("/collections/spreadsheet/0").status_code, 404)
+        paid = [
+            self._create_item(self.partner, sign * 5, "2026-01-31") for sign in (1, -1)
+        ]
+        self._match(*paid)
+        counts = {}
+        for value in ("0", "1", ""):
+            response = self.url_open(
+                f"/collections/spreadsheet/{self.partner.id}?kind=statement"
+                f"&date_from=2020-01-01&company_id={self.company.id}&open_only={value}"
+            )
+            workbook = load_workbook(io.BytesIO(response.content))
+            counts[value] = workbook["Statement"].max_row
+        self.assertEqual(counts["0"], counts[""])
+        self.assertLess(counts["1"], counts["0"])

@@ -54,6 +54,14 @@ class TestReimbursementUndo(ReimbursementCommon):
         self.company.fiscalyear_lock_date = False
         self._assert_cancelled()
 
+    def test_cancel_after_the_customer_became_a_contact(self):
+        company = self._create_customer("Parent", is_company=True)
+        self.partner.parent_id = company
+        self.assertEqual(self.reimbursement.partner_id, company)
+        self.reimbursement.action_cancel()
+        self._assert_undone(self.books, self.states, self.documents)
+        self.assertEqual(self.reimbursement.state, "cancelled")
+
     def test_cancel_twice(self):
         self.reimbursement.action_cancel()
         with self.assertRaisesRegex(UserError, "cancelled already"):

@@ -2,9 +2,12 @@ import json
 import xmlrpc.client
 from unittest.mock import patch
 
+from psycopg2 import IntegrityError
+
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, HttpCase, tagged
+from odoo.tools import mute_logger
 
 from odoo.addons.credit_collections.exceptions import MissingParameterError
 
@@ -173,6 +176,12 @@ class TestWriteoffWizard(WriteoffCommon):
         small = self._create_item(self.partner, 3, "2026-01-31")
         self._create_item(self.other_partner, -2, "2026-01-31")
         Sweep = self.env["collections.writeoff.sweep.wizard"]
+        with (
+            self.assertRaises(IntegrityError),
+            mute_logger("odoo.sql_db"),
+            self.env.cr.savepoint(),
+        ):
+            Sweep.create({"max_amount": 3, "days": -1})
         sweep = Sweep.create({"max_amount": 3, "days": 30})
         self.assertEqual(
             (sweep.item_count, sweep.customer_count, sweep.amount_total), (1, 1, 3)

@@ -52,6 +52,10 @@ class CollectionsWriteoffSweepWizard(models.TransientModel):
         currency_field="company_currency_id",
     )
 
+    _check_days = models.Constraint(
+        "CHECK (days >= 0)", "The number of days cannot be negative."
+    )
+
     @api.depends(
         "company_id",
         "max_amount",
