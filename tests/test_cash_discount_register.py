@@ -378,6 +378,27 @@ class TestCashDiscountRegister(CashDiscountCommon):
         euro = self.setup_other_currency("EUR", rates=[("2015-01-01", 0.5)])
         self._pay_with_credit_note(250, (742.5, 7.5), 7.5, currency_id=euro.id)
 
+    def test_credit_note_on_the_screen(self):
+        """What is proposed follows whether one payment is made for both."""
+        invoice = self._create_invoice(1000)
+        credit_note = self._create_invoice(300, move_type="out_refund")
+        form = Form(
+            self.env["account.payment.register"].with_context(
+                active_model="account.move", active_ids=[invoice.id, credit_note.id]
+            )
+        )
+        form.payment_date = "2015-07-02"
+        for is_grouped, amount, discount in ((True, 693, 7), (False, 690, 10)) * 2:
+            form.group_payment = is_grouped
+            self.assertEqual(
+                (form.amount, form.cash_discount_to_take), (amount, discount)
+            )
+        form.group_payment = True
+        form.amount = 500
+        form.group_payment = False
+        form.group_payment = True
+        self.assertEqual(form.amount, 500.0)
+
     def test_credit_note_that_is_more_than_the_invoice(self):
         """Nothing is left to earn a discount; the rest is paid out."""
         invoice, credit_note, payment = self._pay_with_credit_note(

@@ -139,18 +139,22 @@ class AccountPaymentRegister(models.TransientModel):
             if wizard.cash_discount_to_take:
                 wizard.cash_discount_lock_message = wizard._find_cash_discount_lock()
 
-    @api.depends("use_cash_discount")
+    @api.depends("group_payment", "use_cash_discount")
     def _compute_amount(self):
-        # EXTENDS account: the choice changes what is to be paid
+        # EXTENDS account: the choice changes what is to be paid, and so does a credit
+        # note that is matched with the same payment
         return super()._compute_amount()
 
-    @api.depends("use_cash_discount")
+    @api.depends("group_payment", "use_cash_discount")
     def _compute_early_payment_discount_mode(self):
         # EXTENDS account
         return super()._compute_early_payment_discount_mode()
 
     @api.depends(
-        "payment_difference_handling", "use_cash_discount", "writeoff_account_id"
+        "group_payment",
+        "payment_difference_handling",
+        "use_cash_discount",
+        "writeoff_account_id",
     )
     def _compute_payment_difference(self):
         # EXTENDS account: what stays open is less by what is deducted and booked
