@@ -334,7 +334,7 @@ class CollectionsMailing(models.Model):
         )
         composer._close_collections_work(lines.partner_id)
         # An e-mail that is sent again was planned with the first try.
-        unplanned = lines.filtered(lambda line: not line.activity_id)
+        unplanned = lines.filtered(lambda line: not line.activity_id.active)
         activities = composer._plan_collections_work(unplanned.partner_id)
         for line in unplanned.filtered(lambda line: line.partner_id in activities):
             line.sudo().activity_id = activities[line.partner_id]

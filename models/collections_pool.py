@@ -198,7 +198,7 @@ class CollectionsPool(models.Model):
 
         :param companies: the `res.company`
         """
-        author = self.domain_user_id
+        author = self.domain_user_id or self.create_uid
         if author._is_superuser():
             return companies
         return companies & author.company_ids

@@ -57,15 +57,18 @@ class OpenItems:
         }
         self.by_hand = dict(choices.discounts)
         self.sorted_items = {}
+        self.items_by_customer = None
 
     def get_items(self, date, get_order, customer=None):
         """Return the items in the order in which a payment of a day goes on them."""
         if (date, customer) not in self.sorted_items:
             items = self.items
             if customer:
-                items = items.filtered(
-                    lambda item: item.partner_id.commercial_partner_id == customer
-                )
+                if self.items_by_customer is None:
+                    self.items_by_customer = items.grouped(
+                        lambda item: item.partner_id.commercial_partner_id
+                    )
+                items = self.items_by_customer[customer]
             self.sorted_items[date, customer] = items.sorted(
                 lambda item: get_order(item, date)
             )
@@ -554,7 +557,8 @@ class CollectionsSettlement(models.AbstractModel):
         always what the rate of its day makes of it: Odoo's payment wizard books what is
         open, so that an invoice in company currency is closed to the cent. With an item
         in another foreign currency core matches what both were booked with. Of credit
-        notes and items, the rate is that of the day of the one in company currency.
+        notes and items, the rate is that of the day of the one in company currency,
+        unless the other one is a payment.
 
         :param Credit credit: whose money it is
         :param float amount: in the currency of the credit
@@ -567,9 +571,15 @@ class CollectionsSettlement(models.AbstractModel):
         if not to_item:
             source, target = target, source
         company_currency = credit.company.currency_id
-        other = self._get_line_in_company_currency(credit, item)
-        if other:
-            day = other.move_id.invoice_date or other.date
+        own = self._get_line_in_company_currency(credit, item)
+        if own:
+            other = item if own == credit.line else credit.line
+            worth = self._get_booked_rate(other, other.currency_id)
+            if self._is_payment(other) and not self._is_payment(own) and worth:
+                return target.round(
+                    amount * (worth if target == company_currency else 1 / worth)
+                )
+            day = own.move_id.invoice_date or own.date
             return source._convert(amount, target, credit.company, day)
         money = self._get_booked_rate(credit.line, credit.currency)
         if not credit.line and item.currency_id != company_currency:

@@ -35,9 +35,19 @@ class MailMail(models.Model):
         return super().unlink()
 
     def _get_waiting_lines(self):
-        """Return the lines of mailings that wait for these e-mails."""
+        """Return the lines of mailings that wait for these e-mails and no others."""
         waiting = self.filtered(lambda mail: mail.state == "outgoing")
-        return waiting.sudo().collections_mailing_line_id  # who may delete e-mails
+        lines = waiting.sudo().collections_mailing_line_id  # who may delete e-mails
+        if lines:
+            others = waiting.sudo().search(
+                [
+                    ("collections_mailing_line_id", "in", lines.ids),
+                    ("state", "=", "outgoing"),
+                    ("id", "not in", waiting.ids),
+                ]
+            )
+            lines -= others.collections_mailing_line_id
+        return lines
 
     def _postprocess_sent_message(
         self, success_pids, success_emails, failure_reason=False, failure_type=None

@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
@@ -398,6 +400,10 @@ class TestCashDiscountRegister(CashDiscountCommon):
         form.group_payment = False
         form.group_payment = True
         self.assertEqual(form.amount, 500.0)
+        form.amount = 693
+        payment = form.save()._create_payments()
+        lines = self._get_term_lines(invoice, credit_note, payment)
+        self.assertTrue(all(lines.mapped("reconciled")))
 
     def test_credit_note_that_is_more_than_the_invoice(self):
         """Nothing is left to earn a discount; the rest is paid out."""
@@ -464,6 +470,57 @@ class TestCashDiscountRegister(CashDiscountCommon):
                     )
                     wizard._create_payments()
             self.assertEqual(invoice.amount_residual, 1000.0)
+        invoices = [self._create_invoice(1000) for _number in range(2)]
+        item = self._get_term_lines(invoices[0])
+        wizard = self._create_register(
+            *invoices,
+            payment_date="2015-07-02",
+            group_payment=False,
+            cash_discount_choices={str(item.id): {"amount": 5000.0}},
+        )
+        with self.assertRaisesRegex(UserError, "is not a part of it"):
+            wizard._create_payments()
+
+    def test_open_payment_among_the_items(self):
+        """It earns its own discount: what is proposed is the rest."""
+        invoice = self._create_invoice(1000)
+        items = self._get_term_lines(
+            invoice, self._create_payment(self.partner, 297, "2015-07-02")
+        )
+        wizard = (
+            self.env["account.payment.register"]
+            .with_context(active_model="account.move.line", active_ids=items.ids)
+            .create({"payment_date": "2015-07-02", "group_payment": True})
+        )
+        self.assertEqual((wizard.amount, wizard.cash_discount_to_take), (693.0, 7.0))
+        payment = wizard._create_payments()
+        self.assertEqual(self._get_taken(invoice), [10.0])
+        items |= self._get_term_lines(payment)
+        self.assertTrue(all(items.mapped("reconciled")))
+
+    def test_proposals_for_many_invoices(self):
+        """What they cost grows no faster than the invoices."""
+        Settlement = self.env.registry["collections.settlement"]
+        split = Settlement._get_items_and_credits
+        counts = []
+        for count in (5, 10):
+            invoices = [self._create_invoice(100) for _number in range(count)]
+            invoices.append(self._create_invoice(10, move_type="out_refund"))
+            for is_grouped in (True, False):
+                with patch.object(
+                    Settlement,
+                    "_get_items_and_credits",
+                    autospec=True,
+                    side_effect=split,
+                ) as spied:
+                    wizard = self._create_register(
+                        *invoices, payment_date="2015-07-02", group_payment=is_grouped
+                    )
+                    self.assertTrue(wizard.cash_discount_to_take)
+                    self.assertFalse(wizard.payment_difference < 0)
+                counts.append(sum(len(call.args[1]) for call in spied.mock_calls))
+        self.assertLessEqual(counts[2], counts[0] * 2)
+        self.assertLessEqual(counts[3], counts[1] * 2)
 
     def test_choices_are_for_managers(self):
         """An Invoicing user cannot decide on a discount by way of RPC."""

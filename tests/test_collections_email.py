@@ -531,6 +531,27 @@ class TestCollectionsMailing(CollectionsEmailCommon):
         self.assertEqual(mailing.state, "done")
         self.assertFalse(self._get_followups())
 
+    def test_follow_up_that_was_closed_by_sending_again(self):
+        with self.mock_mail_gateway():
+            mailing = self._send(
+                self.customers,
+                collections_followup_date="2030-01-31",
+                collections_close_activities=True,
+            )
+            mails = self.env["mail.mail"].search(
+                [("collections_mailing_line_id", "in", mailing.line_ids.ids)]
+            )
+            mails.cancel()
+            with freeze_time("2030-02-01"):
+                mailing.with_user(self.agent).action_retry()
+            self.assertTrue(all(mailing.line_ids.mapped("activity_id.active")))
+            self.assertEqual(len(self._get_followups()), 4)
+            # Those from before are not what the lines wait for.
+            mails.mark_outgoing()
+            mails.cancel()
+            mails.unlink()
+        self.assertEqual((mailing.waiting_count, mailing.failed_count), (4, 0))
+
     def _get_followups(self):
         return self.env["mail.activity"].search(
             [

@@ -567,6 +567,32 @@ class TestSettlementWizard(CashDiscountCommon):
             invoice.button_draft()
             (invoice | credit_note).unlink()
 
+    def test_credit_note_paid_out_in_another_currency(self):
+        """What a payment was booked with is its rate, also where it is the debit."""
+        euro = self.setup_other_currency(
+            "EUR", rates=[("2015-01-01", 0.5), ("2015-07-01", 0.4)]
+        )
+        credit_note = self._create_item(self.partner, -400, "2015-07-02")
+        invoice = self._create_item(self.partner, 100, "2015-06-25")
+        payment = self._create_payment(
+            self.partner,
+            200,
+            "2015-06-25",
+            currency_id=euro.id,
+            payment_type="outbound",
+        )
+        wizard = self._create_settlement(
+            self._get_term_lines(credit_note, invoice, payment)
+        )
+        line = self._get_line(wizard, payment)
+        stays_open = line.amount_residual - line.amount_to_settle
+        wizard.action_settle()
+        self.assertEqual(
+            self._get_term_lines(payment).amount_residual_currency, stays_open
+        )
+        self.assertEqual(stays_open, 50.0)
+        self.assertEqual(credit_note.amount_residual, 0.0)
+
     def test_another_currency_is_used_up(self):
         """Converted there and back, the payment would be a unit more than it is."""
         euro = self.setup_other_currency("EUR", rates=[("2015-01-01", 0.8771)])

@@ -124,7 +124,9 @@ class AccountPaymentRegister(models.TransientModel):
             lines = wizard._get_cash_discount_lines()
             if not lines or not wizard.payment_date or not wizard.currency_id:
                 continue
-            settlement = wizard._with_choices().env["collections.settlement"]
+            settlement = wizard._with_choices(groups=wizard._get_groups()).env[
+                "collections.settlement"
+            ]
             quotes = settlement._get_quotes(lines, wizard.payment_date)
             dates = [quote["date"] for quote in quotes.values() if quote["date"]]
             wizard.has_cash_discount = True
@@ -251,21 +253,22 @@ class AccountPaymentRegister(models.TransientModel):
             )
         )
 
-    def _with_choices(self, choices=None):
+    def _with_choices(self, choices=None, groups=()):
         """Return the wizard in an environment that knows what was chosen.
 
-        :param Choices choices: instead of `_get_choices` for what is proposed
+        :param Choices choices: instead of `_get_choices`
+        :param groups: the items that payments are proposed for, see `_get_groups`
         """
         self.ensure_one()
-        if not choices:
-            choices = self._get_choices()
-            choices.closed = self._get_closed(choices)
+        choices = choices or self._get_choices()
+        choices.closed = self._get_closed(choices, groups)
         return self.with_context(**{CHOICES_KEY: choices})
 
-    def _get_closed(self, choices):
+    def _get_closed(self, choices, groups):
         """Return what items that are paid together close of one another.
 
         :param Choices choices: what was chosen
+        :param groups: see `_get_groups`
         :return: amounts in the currency of the item and positive, by its id
         :rtype: dict
         """
@@ -273,27 +276,34 @@ class AccountPaymentRegister(models.TransientModel):
             **{CHOICES_KEY: choices}
         )
         closed = defaultdict(float)
-        for lines in self._get_groups():
+        for lines in groups:
+            if len({line.amount_residual_currency < 0 for line in lines}) < 2:
+                continue
             if not any(settlement._is_wanted(line) for line in lines):
                 continue
             sign = self._get_sign(lines)
             items, credits = settlement._get_items_and_credits(
                 lines.with_env(settlement.env), sign
             )
+            # Other payments earn discounts themselves.
+            credits = [credit for credit in credits if not credit.earns]
             if credits:
                 for part in settlement._allocate_credits(items, sign, credits):
-                    closed[part.item.id] += part.amount + part.discount
+                    closed[part.item.id] += part.amount
                     closed[part.credit.line.id] += part.used
         return closed
 
-    def _get_groups(self):
+    def _get_groups(self, batches=None):
         """Return the items that each payment is made for and matched with.
 
+        :param list batches: of core, all of the wizard when None
         :return: list of `account.move.line`
         """
+        batches = self.batches if batches is None else batches
+        groups = [batch["lines"] for batch in batches]
         if self.group_payment:
-            return [batch["lines"] for batch in self.batches]
-        return list(self.line_ids._origin.grouped("move_id").values())
+            return groups
+        return [own for lines in groups for own in lines.grouped("move_id").values()]
 
     @api.model
     def _get_sign(self, lines):
@@ -326,9 +336,7 @@ class AccountPaymentRegister(models.TransientModel):
         settlement = self._with_choices(self._get_payment_choices()).env[
             "collections.settlement"
         ]
-        is_edited = self.can_edit_wizard and (
-            self.group_payment or len(self.line_ids) == 1
-        )
+        is_edited = self._is_edited()
         allocations = []
         for lines in self._get_groups():
             amount = self.amount if is_edited else self._get_discounted_amount(lines)
@@ -355,6 +363,10 @@ class AccountPaymentRegister(models.TransientModel):
             difference += shortage - allocation.excess
         return discount, difference
 
+    def _is_edited(self):
+        """Tell whether there is one payment, of the amount shown on the screen."""
+        return self.can_edit_wizard and (self.group_payment or len(self.line_ids) == 1)
+
     def _get_planned_credit(self, amount):
         """Return the payment that will be made, for the engine.
 
@@ -367,9 +379,8 @@ class AccountPaymentRegister(models.TransientModel):
 
     def _get_discounted_amount(self, lines):
         """Return what closes items less their discounts, in the payment's currency."""
-        amounts = self._with_choices()._get_amounts_to_settle(
-            lines.with_env(self._with_choices().env)
-        )
+        wizard = self._with_choices(groups=[lines])
+        amounts = wizard._get_amounts_to_settle(lines.with_env(wizard.env))
         return abs(
             sum(
                 self._to_payment_currency(amount, line)
@@ -409,7 +420,8 @@ class AccountPaymentRegister(models.TransientModel):
     def _get_total_amounts_to_pay(self, batch_results):
         # EXTENDS account: with the discounts chosen
         result = super(
-            AccountPaymentRegister, self._with_choices()
+            AccountPaymentRegister,
+            self._with_choices(groups=self._get_groups(batch_results)),
         )._get_total_amounts_to_pay(batch_results)
         # What was decided on the settlement screen is what is proposed.
         amounts = self._get_decided("amount")
@@ -429,7 +441,7 @@ class AccountPaymentRegister(models.TransientModel):
 
     def _create_payment_vals_from_batch(self, batch_result):
         # EXTENDS account, where a discount is never in another currency than the wizard
-        wizard = self._with_choices()
+        wizard = self._with_choices(groups=[batch_result["lines"]])
         batch_result = wizard._get_batch_with_choices(batch_result)
         vals = super(AccountPaymentRegister, wizard)._create_payment_vals_from_batch(
             batch_result
@@ -471,14 +483,13 @@ class AccountPaymentRegister(models.TransientModel):
     def _create_payments(self):
         # EXTENDS account: programs may send what the settlement screen refuses
         settlement = self.env["collections.settlement"]
-        choices = self._get_payment_choices()
-        by_hand = {*choices.amounts, *choices.discounts}
+        decided = [self._get_decided(name) for name in ("amount", "discount")]
+        if self._is_edited() and not self._get_payment_choices().amounts:
+            decided = []  # the amount was changed here
+        by_hand = {item_id for by_item in decided for item_id in by_item}
         for line in self.line_ids.filtered(lambda line: line.id in by_hand):
             sign = -1 if line.amount_residual_currency < 0 else 1
-            part = [
-                sign * decided.get(line.id, 0.0)
-                for decided in (choices.amounts, choices.discounts)
-            ]
+            part = [sign * by_item.get(line.id, 0.0) for by_item in decided]
             if not settlement._is_part(line, *part):
                 raise settlement._get_part_error(line, *part)
         return super()._create_payments()
