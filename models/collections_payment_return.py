@@ -822,10 +822,13 @@ class CollectionsPaymentReturn(models.Model):
         return {"state": "cancelled", "undo_date": date, "undo_user_id": self.env.uid}
 
     def _match_again(self, date):
-        """Match the payment with what it had paid, as far as that is open."""
+        """Match the payment with what it had paid, as far as that is open.
+
+        Invoices that were reset to draft stay matched in Odoo, so they are again.
+        """
         lines = self.line_ids.filtered(
             lambda line: (
-                line.move_line_id.parent_state == "posted"
+                line.move_line_id.parent_state in ("draft", "posted")
                 and line.payment_line_id.parent_state == "posted"
             )
         )

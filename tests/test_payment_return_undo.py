@@ -108,6 +108,28 @@ class TestPaymentReturnUndo(PaymentReturnCommon):
         self._assert_undone(books, states, documents)
         self.assertEqual(self._get_partials(payment), partials)
 
+    def test_invoice_that_is_in_draft(self):
+        """Odoo leaves it matched, and the payment is none that is open."""
+        invoice = self._create_item(self.partner, 500, "2026-01-31")
+        payment = self._pay(500, "2026-02-10", invoice)
+        for is_draft_before in (True, False):
+            if is_draft_before:
+                invoice.button_draft()
+            payment_return = self._return(payment, "2026-02-20")
+            self.assertEqual(self._get_term_lines(payment).amount_residual, 0.0)
+            if not is_draft_before:
+                invoice.button_draft()
+            payment_return.action_undo("2026-02-25")
+            self.assertTrue(self._get_term_lines(payment).reconciled)
+            self.assertEqual(self._get_term_lines(invoice).amount_residual, 0.0)
+            invoice.action_post()
+            self.assertEqual(invoice.payment_state, "paid")
+        cancelled = self._return(payment, "2026-02-26")
+        invoice.button_draft()
+        invoice.button_cancel()
+        cancelled.action_undo("2026-02-27")
+        self.assertEqual(self._get_term_lines(payment).amount_residual, -500.0)
+
     def test_returned_undone_and_returned_again(self):
         invoice = self._create_item(self.partner, 500, "2026-01-31")
         payment = self._pay(500, "2026-02-10", invoice)
@@ -292,7 +314,18 @@ class TestPaymentReturnCashDiscount(PaymentReturnCommon):
         partial = self._get_term_lines(payment).matched_debit_ids
         self.assertEqual(partial.cash_discount_move_id, discount)
         self.assertEqual(partial.cash_discount_amount_currency, 3.0)
-        # And all of that once more.
+        # And all of that once more, with the invoice in draft, which keeps its match.
+        drafted = self._return(payment, "2026-08-21")
+        invoice.button_draft()
+        drafted.action_undo("2026-08-21")
+        self.assertEqual(
+            self._get_term_lines(payment).matched_debit_ids.cash_discount_move_id,
+            discount,
+        )
+        invoice.action_post()
+        self.assertEqual(self._get_books(), paid_books)
+        self.assertEqual(invoice.amount_residual, 850.0)
+        self.assertEqual(self._get_taken(invoice), 3.0)
         self._return(payment, "2026-08-22")
         self._assert_undone(books, states, [invoice])
         self.assertEqual(self._get_taken(invoice), 0.0)

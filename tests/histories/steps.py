@@ -975,7 +975,10 @@ class ThereAndBack(Kind):
             if before.get(key) != after.get(key)
             and not (
                 kind == "ReturnPayment"
-                and _is_rounded_anew(world, key, before.get(key), after.get(key))
+                and (
+                    _is_rounded_anew(world, key, before.get(key), after.get(key))
+                    or _is_in_draft(world, key, before.get(key), after.get(key))
+                )
             )
         ]
         if differences:
@@ -1009,6 +1012,34 @@ def _is_rounded_anew(world, key, before, after):
         name != own.name
         and (state, amount) == (new_state, new_amount)
         and own.compare_amounts(abs(new_balance - balance), own.rounding) <= 0
+    )
+
+
+def _is_in_draft(world, key, before, after):
+    """Tell whether what differs is an exchange difference that is not posted yet.
+
+    Odoo leaves that of a match with an invoice in draft in draft, too.
+
+    :param key: account or item, see `get_fingerprint`
+    :param tuple before: what was said, None for nothing
+    :param tuple after: what is said now
+    """
+    if len(key) == 2:
+        return False
+    company, account, _name, currency = key
+    lines = world.env["account.move.line"].search(
+        [
+            ("company_id.name", "=", company),
+            ("account_id", "=", account),
+            ("currency_id.name", "=", currency),
+            ("parent_state", "=", "draft"),
+            ("move_id.exchange_diff_partial_ids", "!=", False),
+        ]
+    )
+    balance, amount = before or (0.0, 0.0)
+    new_balance, new_amount = after or (0.0, 0.0)
+    return amount == new_amount and not round(
+        new_balance + sum(lines.mapped("balance")) - balance, 6
     )
 
 
