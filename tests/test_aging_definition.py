@@ -39,7 +39,7 @@ class TestAgingDefinition(CollectionsCommon):
         for value in ("abc", "31.03.2026", "2026-13-01", 5):
             with self.assertRaisesRegex(UserError, "is not a date"):
                 self.definition.get_period_ranges(value)
-        with self.assertRaisesRegex(UserError, "one aging period definition"):
+        with self.assertRaisesRegex(UserError, "one record of Aging Period Definition"):
             self.definition.browse().get_period_ranges("2026-01-01")
 
     def test_periods_follow_their_sequence_not_their_creation(self):
