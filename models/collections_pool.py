@@ -303,8 +303,8 @@ class CollectionsPool(models.Model):
         :raise ValidationError: when the user does not work for one of them
         """
         author = self.domain_user_id or self.create_uid
-        foreign = companies - author.company_ids
-        if foreign and not author._is_superuser():
+        foreign = companies - self._filter_companies(companies)
+        if foreign:
             raise ValidationError(
                 self.env._(
                     "%(user)s chose the customers of the pool %(pool)s and does not "

@@ -575,7 +575,7 @@ class CollectionsSettlement(models.AbstractModel):
         if own:
             other = item if own == credit.line else credit.line
             worth = self._get_booked_rate(other, other.currency_id)
-            if self._is_payment(other) and not self._is_payment(own) and worth:
+            if worth and self._is_payment(other):
                 return target.round(
                     amount * (worth if target == company_currency else 1 / worth)
                 )

@@ -322,7 +322,8 @@ class ResCompany(models.Model):
         kinds = self.env["collections.recipient"]._get_kinds()
         for company in self:
             for kind, label in kinds.items():
-                template = company[self._get_collections_template_name(kind)]
+                name = self._get_collections_template_name(kind)
+                template = company[f"collections_{name}_template_id"]
                 if template and template.collections_kind != kind:
                     raise ValidationError(
                         self.env._(
@@ -456,9 +457,8 @@ class ResCompany(models.Model):
 
     @api.model
     def _get_collections_template_name(self, kind):
-        """Return the name of the parameter with the e-mail template of a kind."""
-        name = "transactions" if kind == "collections" else kind
-        return f"collections_{name}_template_id"
+        """Return what templates and parameters call a kind of e-mail in their names."""
+        return "transactions" if kind == "collections" else kind
 
     def _get_collections_template(self, kind):
         """Return the e-mail template of a kind: the chosen one, else the shipped one.
@@ -470,11 +470,11 @@ class ResCompany(models.Model):
         self.ensure_one()
         name = self._get_collections_template_name(kind)
         company_sudo = self.sudo()  # a parameter of ours
-        template = company_sudo[name].filtered(
+        template = company_sudo[f"collections_{name}_template_id"].filtered(
             lambda template: template.active and template.collections_kind == kind
         )
         template = template or self.env.ref(
-            f"credit_collections.mail_template_{name.removesuffix('_template_id')}",
+            f"credit_collections.mail_template_collections_{name}",
             raise_if_not_found=False,
         )
         if not template:

@@ -732,6 +732,18 @@ class TestAgingSnapshot(CollectionsCommon):
         )
         self.assertEqual(made.company_id, self.company)
         self.assertEqual(made.state, "done")
+        # Pools from before the field was there have the user who made them.
+        made.unlink()
+        self.env.cr.execute(
+            "UPDATE collections_pool SET domain_user_id = NULL WHERE id = %s", [pool.id]
+        )
+        pool.invalidate_recordset()
+        self._run_cron()
+        made = self.env["collections.aging.snapshot"].search(
+            [("pool_id", "=", pool.id)]
+        )
+        self.assertEqual(made.company_id, self.company)
+        self.assertEqual(made.state, "done")
 
     def test_unexpected_error_does_not_stop_the_daily_run_either(self):
         pool = self.env["collections.pool"].create({"name": "Odd", "run_daily": True})
