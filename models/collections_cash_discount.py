@@ -25,6 +25,7 @@ class Choices:
         its id: that earns no discount
     :param bool has_own_discount: whether a payment with core's discount in it may earn
         others from us, as core's are known to be for other items
+    :param first: ids of the items that are paid before the others
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Choices:
         shrinks=False,
         has_own_discount=False,
         closed=None,
+        first=(),
     ):
         self.uses = uses or {}
         self.date = date
@@ -46,6 +48,7 @@ class Choices:
         self.shrinks = shrinks
         self.has_own_discount = has_own_discount
         self.closed = closed or {}
+        self.first = frozenset(first)
 
 
 NO_CHOICES = Choices()

@@ -344,13 +344,15 @@ class CollectionsSettlement(models.AbstractModel):
         """Return what items are sorted by for a payment of a day.
 
         Dynamics 365 Finance, "Cash discounts": the oldest invoice first; of one day the
-        one with the better discount in force.
+        one with the better discount in force. What a payment was made for comes before
+        all others.
         """
         rate = 0.0
         if item.amount_currency and self._is_wanted(item):
             tier = self._get_tier(item, self._get_choices().date or date)
             rate = tier.discount / abs(item.amount_currency) if tier else 0.0
         return (
+            item.id not in self._get_choices().first,
             item.move_id.invoice_date or item.date,
             -rate,
             item.date_maturity or item.date,

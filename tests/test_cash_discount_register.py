@@ -1,5 +1,6 @@
 from unittest.mock import patch
 
+from odoo import Command
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
@@ -497,6 +498,52 @@ class TestCashDiscountRegister(CashDiscountCommon):
         self.assertEqual(self._get_taken(invoice), [10.0])
         items |= self._get_term_lines(payment)
         self.assertTrue(all(items.mapped("reconciled")))
+
+    def test_instalments_that_are_not_due_come_last(self):
+        """What is proposed for the next instalment pays that and the others."""
+        in_thirds = self.env["account.payment.term"].create(
+            {
+                "name": "Thirds",
+                "line_ids": [
+                    Command.create(
+                        {"value": "percent", "value_amount": share, "nb_days": days}
+                    )
+                    for share, days in ((30, 30), (30, 60), (40, 90))
+                ],
+            }
+        )
+        for credit, proposed, discount, rest in (
+            (0, 1290, 10, 700),
+            (100, 1190, 10, 700),
+        ):
+            invoices = [
+                self._create_invoice(1000, "2015-06-24", in_thirds),
+                self._create_invoice(1000),
+            ]
+            if credit:
+                invoices.append(self._create_invoice(credit, move_type="out_refund"))
+            form = Form(
+                self.env["account.payment.register"].with_context(
+                    active_model="account.move",
+                    active_ids=[invoice.id for invoice in invoices],
+                )
+            )
+            form.payment_date = "2015-07-02"
+            form.group_payment = True
+            self.assertEqual(form.installments_mode, "next")
+            self.assertEqual(form.amount, proposed)
+            self.assertEqual(form.cash_discount_to_take, discount)
+            form.save()._create_payments()
+            self.assertEqual(self._get_taken(invoices[1]), [discount])
+            self.assertEqual(
+                self._get_term_lines(invoices[0]).mapped("amount_residual"),
+                [0, 300, 400],
+            )
+            self.assertEqual(
+                [invoice.amount_residual for invoice in invoices[1:]],
+                [0.0] * len(invoices[1:]),
+            )
+            self.assertEqual(invoices[0].amount_residual, rest)
 
     def test_proposals_for_many_invoices(self):
         """What they cost grows no faster than the invoices."""

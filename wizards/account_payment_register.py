@@ -107,6 +107,7 @@ class AccountPaymentRegister(models.TransientModel):
         "amount",
         "currency_id",
         "group_payment",
+        "installments_mode",
         "line_ids",
         "payment_date",
         "payment_difference_handling",
@@ -225,6 +226,10 @@ class AccountPaymentRegister(models.TransientModel):
             return choices
         # The rest of the invoice is part of the payment then.
         choices.shrinks = is_marked_as_paid
+        if self.installments_mode not in (False, "full"):
+            # The instalments that are not due yet are matched as well.
+            due = self._get_total_amounts_to_pay(self.batches)["lines"]
+            choices.first = frozenset(due.ids)
         amounts = self._get_decided("amount")
         lines = self.line_ids._origin
         if not amounts or is_marked_as_paid or set(lines.ids) - set(amounts):
