@@ -11,8 +11,7 @@ of it takes a moment anyway, that is more than the totals: the limits allow for 
 
 On 100,000 items plain SQL itself is 9 times as fast as computing the OCA report for
 today and 16 times for six months ago: rows that stay, their foreign keys and the total
-of the ledger are most of it. What asks for 10 and 25 times is short there. On 10,000
-items opening the list, once and cold, takes as long as the run before it.
+of the ledger are most of it. What asks for 10 and 25 times is short there.
 """
 
 from contextlib import closing, contextmanager, nullcontext
@@ -270,26 +269,42 @@ class AgingBench:
         self._report_on_screen(label, date)
 
     def _report_on_screen(self, label, date):
-        """Show what both take until there is something to read."""
+        """Show what both take until there is something to read.
+
+        The first time, each side also reads rights and templates that stay in memory.
+        """
+        self.registry.clear_all_caches()
+        ours, peer = [], []
+        for _repeat in range(1 + min(self.options.repeat, 3)):
+            ours.append(self._show_ours(date))
+            peer.append(self._show_peer(date))
+        name = f"{size_name(self.size)} {label}: the same, until it can be read"
+        for when, times in ((", the first time", slice(1)), ("", slice(1, None))):
+            self.report.measure(
+                name + when,
+                median(ours[times]).seconds,
+                median(peer[times]).seconds,
+                PEER_LIMIT_TODAY,
+            )
+
+    def _show_ours(self, date):
         with self._rolled_back() as env:
             spec = get_specification(env, *LIST)
             snapshot = self._create_snapshot(env, date)
-            with measured(env) as ours:
+            with measured(env) as cost:
                 snapshot.action_run()
                 domain = [("snapshot_id", "=", snapshot.id)]
                 read_list(as_web_client(env), domain, spec)
+        return cost
+
+    def _show_peer(self, date):
         with self._rolled_back() as env:
             wizard = self._create_peer_wizard(env, date)
             data = self._prepare_peer_data(wizard)
             Report = env["ir.actions.report"]
-            with measured(env) as peer:
+            with measured(env) as cost:
                 Report._render_qweb_html(PEER_PAGE, wizard.ids, data=data)
-        self.report.measure(
-            f"{size_name(self.size)} {label}: the same, until it can be read",
-            ours.seconds,
-            peer.seconds,
-            PEER_LIMIT_TODAY,
-        )
+        return cost
 
     def _report_means(self, label, ours, peer):
         name = f"{size_name(self.size)} {label}"
