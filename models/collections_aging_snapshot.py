@@ -464,13 +464,36 @@ class CollectionsAgingSnapshot(models.Model):
         """
         return {
             "state": "done",
-            "is_forecast": self.date > fields.Date.context_today(self),
+            "is_forecast": self.date > self._get_today(self.company_id),
             "run_date": fields.Datetime.now(),
             "run_number": self._get_last_run_number() + 1,
             "period_ranges": ranges,
             "structure": self.definition_id._get_structure(),
             "error": False,
         }
+
+    @api.model
+    def _get_today(self, company):
+        """Return the day that the latest figures of a company are made for.
+
+        It is today for the user, unless somebody for whom the next day has begun has
+        made figures already: those of the same hour must not lose to them.
+
+        :param company: a `res.company`
+        :rtype: datetime.date
+        """
+        today = fields.Date.context_today(self)
+        tomorrow = fields.Date.add(today, days=1)
+        has_begun = self.sudo().search_count(
+            [
+                ("company_id", "=", company.id),
+                ("date", "=", tomorrow),
+                ("state", "=", "done"),
+                ("is_forecast", "=", False),
+            ],
+            limit=1,
+        )
+        return tomorrow if has_begun else today
 
     def _get_last_run_number(self):
         [(number,)] = self._read_group(
@@ -743,23 +766,67 @@ class CollectionsAgingSnapshot(models.Model):
             """
             SELECT balance.id
               FROM collections_aging_balance balance
-         LEFT JOIN (
-                   SELECT DISTINCT ON (scope.partner_id)
-                          scope.partner_id, scope.snapshot_id
-                     FROM collections_aging_snapshot_scope_rel scope
-                     JOIN collections_aging_snapshot snapshot
-                       ON snapshot.id = scope.snapshot_id
-                    WHERE scope.snapshot_id IN %(partial)s
-                 ORDER BY scope.partner_id, snapshot.date DESC,
-                          snapshot.run_number DESC, snapshot.id DESC
-                   ) latest ON latest.partner_id = balance.partner_id
+         LEFT JOIN (%(latest)s) latest ON latest.partner_id = balance.partner_id
              WHERE balance.snapshot_id IN %(all)s
                AND balance.snapshot_id = COALESCE(latest.snapshot_id, %(full)s)
             """,
-            partial=tuple(partial.ids) or (0,),
+            latest=self._get_latest_scopes_sql(partial),
             all=tuple((full + partial).ids) or (0,),
             full=full.id or 0,
         )
+
+    @api.model
+    def _get_latest_scopes_sql(self, partial):
+        """Return the query for the last one of runs that each customer was part of.
+
+        Who was a customer once and is a contact now is answered for with the customer
+        he belongs to.
+
+        :param partial: runs over some customers
+        :return: the query; columns `partner_id` and `snapshot_id`
+        :rtype: SQL
+        """
+        return SQL(
+            """
+            SELECT DISTINCT ON (scope.partner_id)
+                   scope.partner_id, scope.snapshot_id
+              FROM (
+                   SELECT snapshot_id, partner_id
+                     FROM collections_aging_snapshot_scope_rel
+                    WHERE snapshot_id IN %(partial)s
+                UNION ALL
+                   SELECT own.snapshot_id, contact.id
+                     FROM collections_aging_snapshot_scope_rel own
+                     JOIN res_partner contact
+                       ON contact.commercial_partner_id = own.partner_id
+                      AND contact.id <> own.partner_id
+                    WHERE own.snapshot_id IN %(partial)s
+                   ) scope
+              JOIN collections_aging_snapshot snapshot
+                ON snapshot.id = scope.snapshot_id
+          ORDER BY scope.partner_id, snapshot.date DESC, snapshot.run_number DESC,
+                   snapshot.id DESC
+            """,
+            partial=tuple(partial.ids) or (0,),
+        )
+
+    @api.model
+    def _get_answering(self, company, definition):
+        """Return the snapshots that say who owes nothing any more, and who owes what.
+
+        They may hold no row.
+
+        :param company: a `res.company`
+        :param definition: a `collections.aging.definition`
+        """
+        full, partial = self._get_current_snapshots(company, definition)
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT DISTINCT snapshot_id FROM (%s) AS latest",
+                self._get_latest_scopes_sql(partial),
+            )
+        )
+        return full + self.browse(snapshot_id for (snapshot_id,) in rows)
 
     def _update_history(self):
         """Mark the last run over all customers of each date."""
@@ -1012,9 +1079,7 @@ class CollectionsAgingSnapshot(models.Model):
             ]
         )
         for definition in old.definition_id:
-            full, partial = self._get_current_snapshots(company, definition)
-            # They say who owes nothing any more, even where they hold no row.
-            old -= full + partial
+            old -= self._get_answering(company, definition)
         in_use = self.env["collections.aging.balance"]._read_group(
             [("snapshot_id", "in", old.ids), ("is_current", "=", True)], ["snapshot_id"]
         )

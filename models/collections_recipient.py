@@ -217,7 +217,10 @@ class CollectionsRecipient(models.AbstractModel):
                 SELECT customer.id AS customer_id, chosen.contact_id, chosen.step
                   FROM res_partner customer
                  CROSS JOIN LATERAL %(chosen)s AS chosen (contact_id, step)
-                 WHERE %(scope)s AND chosen.contact_id IS NOT NULL
+                  JOIN res_partner person ON person.id = chosen.contact_id
+                 WHERE %(scope)s
+                   -- who works for another company now is not written to about this one
+                   AND person.commercial_partner_id IN (customer.id, person.id)
              UNION ALL
                 SELECT customer.id, contact.id,
                        CASE WHEN contact.id = customer.id THEN %(own)s
@@ -280,15 +283,19 @@ class CollectionsRecipient(models.AbstractModel):
                 0, (STATEMENT_CONTACT, customer.collections_statement_contact_id)
             )
         return [
-            self._get_contact_problem(contact, company)
+            self._get_contact_problem(contact, company, customer)
             for contact_step, contact in chosen
             if contact and (step is None or contact_step < step)
         ]
 
-    def _get_contact_problem(self, contact, company):
+    def _get_contact_problem(self, contact, company, customer):
         names = {"contact": contact.name, "company": contact.company_id.name}
         if not contact.active:
             return self.env._("%(contact)s is archived", **names)
+        employer = contact.commercial_partner_id
+        if employer not in customer | contact:
+            names["company"] = employer.name
+            return self.env._("%(contact)s belongs to %(company)s", **names)
         if contact.company_id and contact.company_id not in company.sudo().parent_ids:
             return self.env._("%(contact)s belongs to %(company)s", **names)
         return self.env._("%(contact)s has no valid e-mail address", **names)

@@ -488,6 +488,7 @@ class ResPartner(models.Model):
         vals = {
             "company_id": company.id,
             "definition_id": definition.id,
+            "date": self.env["collections.aging.snapshot"]._get_today(company),
             "is_refresh": True,
             "scope_partner_ids": partners.ids,
             "date_basis": full.date_basis or "due_date",

@@ -236,6 +236,107 @@ class TestAgingCurrent(CollectionsCommon):
         self.assertEqual(remaining, latest)
         self.assertEqual(self._get_current(), {self.second: latest})
 
+    def test_retention_of_pools_alone(self):
+        """Where nobody ages all customers, the last run of each customer is kept."""
+        old = [
+            self._run_snapshot(date, pool_id=self.pool.id)
+            for date in ("2026-02-01", "2026-02-02", "2026-02-03")
+        ]
+        self.first.ref = False
+        self.second.ref = "POOL"
+        latest = [
+            self._run_snapshot(date, pool_id=self.pool.id)
+            for date in ("2026-02-04", "2026-02-05")
+        ]
+        self.company.collections_snapshot_retention_days = 10
+        Snapshot = self.env["collections.aging.snapshot"]
+        Snapshot._remove_old(self.company)
+        self.assertEqual(
+            Snapshot.search([("company_id", "=", self.company.id)], order="id"),
+            old[-1] + latest[-1],
+        )
+        self.assertEqual(
+            self._get_current(), {self.first: old[-1], self.second: latest[-1]}
+        )
+
+    def test_deleted_run_does_not_bring_back_a_former_customer(self):
+        """What he owed counts for the company that he belongs to now."""
+        self._run_snapshot("2026-03-01")
+        for action in ("unlink", "action_run"):
+            self.first.write({"is_company": False, "parent_id": self.second.id})
+            self.second.action_refresh_aging()
+            refreshed = self._get_current()
+            self.assertEqual(list(refreshed), [self.second])
+            getattr(self._run_snapshot("2026-01-31"), action)()
+            self.assertEqual(self._get_current(), refreshed)
+            self.first.write({"parent_id": False, "is_company": True})
+
+    def _run_where_the_next_day_has_begun(self):
+        """Run a snapshot as of the day after that of somebody in New York."""
+        root = self.env(user=self.env.ref("base.user_root"), context={})
+        with freeze_time("2026-04-01 02:30:00"):
+            full = root["collections.aging.snapshot"].create(
+                {"company_id": self.company.id, "date": "2026-04-01"}
+            )
+            full.action_run()
+        self.assertFalse(full.is_forecast)
+        return full.with_env(self.env)
+
+    def test_refresh_where_the_day_before_is_not_over(self):
+        """Newer figures do not lose to those made where the next day has begun."""
+        full = self._run_where_the_next_day_has_begun()
+        with freeze_time("2026-04-01 03:00:00"):
+            self._create_item(self.first, 900, "2026-05-31", "2026-03-31")
+            for partner in (self.first, self.second):
+                partner = partner.with_context(tz="America/New_York")
+                partner.action_refresh_aging()
+            wizard = (
+                self.env["collections.aging.wizard"]
+                .with_context(tz="America/New_York")
+                .create({"company_ids": self.company.ids})
+            )
+            row = self._get_row(self._get_current()[self.first], self.first)
+            self.assertEqual((row.amount_due, str(row.date)), (1000.0, "2026-04-01"))
+            self.assertEqual(str(wizard.date), "2026-04-01")
+            action = wizard.action_run()
+        self.assertEqual(action["res_model"], "collections.aging.balance")
+        self.assertEqual(action["target"], "main")
+        current = self._get_current()
+        self.assertNotEqual(current[self.second], full)
+        self.assertEqual(current[self.first], current[self.second])
+        self.assertFalse(current[self.first].is_forecast)
+
+    def test_forecast_of_the_next_day_stays_one(self):
+        wizard = self.env["collections.aging.wizard"].create({"date": "2026-04-01"})
+        wizard.action_run()
+        self.assertTrue(
+            self.env["collections.aging.snapshot"].search([], limit=1).is_forecast
+        )
+        wizard = self.env["collections.aging.wizard"].create({})
+        self.assertEqual(str(wizard.date), TODAY)
+
+    def test_merge_where_the_day_before_is_not_over(self):
+        self._run_where_the_next_day_has_begun()
+        with freeze_time("2026-04-01 03:00:00"):
+            self.env["base.partner.merge.automatic.wizard"].with_context(
+                tz="America/New_York"
+            )._merge((self.first + self.second).ids, self.second)
+        current = self._get_current()
+        self.assertEqual(list(current), [self.second])
+        self.assertEqual(
+            self._get_row(current[self.second], self.second).amount_due, 300.0
+        )
+
+    def test_merge_after_the_periods_were_changed(self):
+        """Who merges contacts is not kept from it; the row is that of the last run."""
+        full = self._run_snapshot(TODAY)
+        self.definition.period_ids.sorted()[1].unit = -40
+        self.env["base.partner.merge.automatic.wizard"]._merge(
+            (self.first + self.second).ids, self.second
+        )
+        self.assertEqual(self._get_current(), {self.second: full})
+        self.assertEqual(self._get_row(full, self.second).amount_due, 300.0)
+
     def test_merged_customers_have_one_row_and_keep_their_history(self):
         self.first.credit_limit = 1000.0
         self.second.credit_limit = 500.0

@@ -98,6 +98,18 @@ class TestRecipient(CollectionsCommon):
         chosen.write({"active": True, "company_id": other.id})
         self._assert_recipient(self.first, rule % f"CC belongs to {other.name}")
 
+    def test_chosen_contact_who_works_for_another_company_now(self):
+        chosen = self._create_contact("CC")
+        self.partner.collections_contact_id = chosen
+        employer = self._create_customer("Fabrikam", is_company=True)
+        chosen.parent_id = employer
+        self._assert_recipient(
+            self.first,
+            "First contact with an e-mail address (CC belongs to Fabrikam)",
+        )
+        chosen.parent_id = False
+        self._assert_recipient(chosen, "Collections contact of the customer")
+
     def test_nobody_is_left_and_the_reason_names_the_chosen_contact(self):
         self.partner.email = False
         (self.first | self.second).email = False

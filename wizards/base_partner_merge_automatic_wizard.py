@@ -1,4 +1,9 @@
+import logging
+
 from odoo import models
+from odoo.exceptions import UserError
+
+_logger = logging.getLogger(__name__)
 
 
 class BasePartnerMergeAutomaticWizard(models.TransientModel):
@@ -11,10 +16,16 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
         scopes = Balance._merge_partners(src_partners, dst_partner)
         result = super()._update_foreign_keys(src_partners, dst_partner)
         customer = dst_partner.commercial_partner_id
-        self.env["collections.aging.snapshot"].sudo().create(
-            [
-                customer._prepare_refresh_vals(company, definition, customer)
-                for company, definition in scopes
-            ]
-        ).action_run()
+        Snapshot = self.env["collections.aging.snapshot"].sudo()
+        # One row is current in any case: that of the last run, put together.
+        Snapshot._update_current(scopes)
+        for company, definition in scopes:
+            try:
+                with self.env.cr.savepoint():
+                    Snapshot.create(
+                        customer._prepare_refresh_vals(company, definition, customer)
+                    ).action_run()
+            except UserError as error:
+                # Who merges contacts need not know about aging.
+                _logger.info("No new figures of a merged customer: %s", error)
         return result

@@ -29,7 +29,9 @@ class CollectionsAgingWizard(models.TransientModel):
         help="Left empty, each company uses its own default definition.",
     )
     date = fields.Date(
-        string="Aging as of", required=True, default=fields.Date.context_today
+        string="Aging as of",
+        required=True,
+        default=lambda self: self._get_today(),
     )
     date_basis = fields.Selection(
         selection=lambda self: (
@@ -65,7 +67,7 @@ class CollectionsAgingWizard(models.TransientModel):
             [self._prepare_snapshot_vals(company) for company in self.company_ids]
         )
         snapshots.action_run()
-        if self.date != fields.Date.context_today(self):
+        if self.date != self._get_today():
             if len(snapshots) == 1:
                 return snapshots.action_view_balances()
             return snapshots._get_records_action(name=self.env._("Aging Snapshots"))
@@ -79,6 +81,9 @@ class CollectionsAgingWizard(models.TransientModel):
         # The run was started from the same screen, which the new figures replace.
         action["target"] = "main"
         return action
+
+    def _get_today(self):
+        return self.env["collections.aging.snapshot"]._get_today(self.env.company)
 
     def _prepare_snapshot_vals(self, company):
         """Return the values of the snapshot of one company."""

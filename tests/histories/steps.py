@@ -383,10 +383,11 @@ class AssignCredit(Kind):
     def run(world, credit, to):
         """Add an outstanding credit on the form of an invoice."""
         items = world.get_open_items(world.get(credit))
-        move = world.get(to, "account.move")
-        if not items or not world.get_open_items(move):
+        debits = world.get_open_items(world.get(to, "account.move"))
+        if not items or not debits:
             raise Missing
-        move.js_assign_outstanding_line(items[:1].id)
+        # A write-off can have several entries.
+        debits[:1].move_id.js_assign_outstanding_line(items[:1].id)
 
     @staticmethod
     def undo(made, partials):
