@@ -534,10 +534,8 @@ class CollectionsStatement(models.AbstractModel):
         )
         by_lang = defaultdict(lambda: customers.browse())
         for customer in customers:
-            recipient_id = recipients[customer.id]["recipient_id"]
-            # The language of a contact is no secret to who may write to him.
-            recipient = customer.browse(recipient_id or customer.id).sudo()
-            by_lang[recipient.lang or self.env.lang] |= customer
+            recipient = customer.browse(recipients[customer.id]["recipient_id"] or [])
+            by_lang[self._get_lang(customer, recipient, kind)] |= customer
         found = {}
         for lang, lang_customers in by_lang.items():
             self_lang = self.with_context(lang=lang)
@@ -546,6 +544,18 @@ class CollectionsStatement(models.AbstractModel):
             for customer_id, statement in statements.items():
                 found[customer_id] = {**statement, "lang": lang, "kinds": kinds}
         return [found[customer.id] for customer in customers]
+
+    def _get_lang(self, customer, recipient, kind):
+        """Return the language of an e-mail and its files, as its template has it.
+
+        :param customer: the `res.partner` it is about
+        :param recipient: the `res.partner` it goes to, may be empty
+        :param str kind: `"collections"`, `"statement"` or `"salesperson"`
+        :return: the code of the language
+        """
+        fallback = self.env.user if kind == "salesperson" else customer
+        # The language of a contact is no secret to who may write to him.
+        return recipient.sudo().lang or fallback.sudo().lang or self.env.lang
 
     @api.model
     def _filter_concerned(self, partners, kind, company=None, period=None):

@@ -163,6 +163,41 @@ class TestCollectionsEmail(CollectionsEmailCommon):
         self.assertIn("open items of Contoso", self._open_composer().subject)
 
     @freeze_time("2026-03-31")
+    def test_files_in_the_language_of_the_e_mail(self):
+        """A contact without a language gets all of it in that of the customer."""
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.partner.lang = "fr_FR"
+        self.contact.lang = False
+        Statement = self.env["collections.statement"].with_user(self.agent)
+
+        def check(kind, lang):
+            template = self.company._get_collections_template(kind)
+            template.with_context(lang="fr_FR").subject = "Relance"
+            subject = self._open_composer(kind=kind).subject
+            self.assertEqual(subject == "Relance", lang == "fr_FR")
+            for sender_lang in ("en_US", "fr_FR"):
+                [statement] = Statement.with_context(
+                    lang=sender_lang
+                )._get_localized_statements(self.partner, kind)
+                self.assertEqual(statement["lang"], lang)
+
+        check("collections", "fr_FR")
+        check("statement", "fr_FR")
+        self.contact.lang = "en_US"
+        check("collections", "en_US")
+        # Salespeople get theirs in their own language, else in that of the sender.
+        seller = self._create_user("seller", "base.group_user")
+        seller.partner_id.write({"email": "seller@us.example", "lang": False})
+        self.partner.user_id = seller
+        check("salesperson", "en_US")
+        seller.partner_id.lang = "fr_FR"
+        check("salesperson", "fr_FR")
+        seller.partner_id.lang = False
+        self.agent.lang = "fr_FR"
+        self.partner.lang = "en_US"
+        check("salesperson", "fr_FR")
+
+    @freeze_time("2026-03-31")
     def test_template_of_the_parameters(self):
         template = self.company._get_collections_template("collections").copy(
             {"name": "Ours", "subject": "Please pay, {{ object.name }}"}

@@ -429,6 +429,15 @@ class TestStatement(CollectionsCommon):
         self.assertIn("10/02/2026", self._print())
         self.partner.lang = "en_US"
         self.assertIn("02/10/2026", self._print())
+        # Who it goes to says nothing of his own.
+        contact = self._create_customer(
+            "Ann", parent_id=self.partner.id, type="invoice", email="ann@c.example"
+        )
+        contact.lang = False
+        self.partner.lang = "fr_FR"
+        self.assertIn("10/02/2026", self._print())
+        contact.lang = "en_US"
+        self.assertIn("02/10/2026", self._print())
 
     def test_print_of_nothing_and_rights(self):
         self.assertIn("nothing is open", self._print())
