@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from dateutil.relativedelta import relativedelta
 
-from odoo import api, fields, models
+from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL, format_date
 
@@ -500,20 +500,22 @@ class CollectionsStatement(models.AbstractModel):
         }
 
     @api.model
-    def _get_totals(self, partners, company=None):
-        """Return what customers owe today, in company currency.
+    def _get_totals(self, partners, company=None, period=None):
+        """Return what customers owe at the end of a period, in company currency.
 
         The caller has checked that the user may see it.
 
         :param partners: `res.partner`; contacts stand for their customer
         :param company: the `res.company` owed to, by default the current one
+        :param StatementPeriod period: by default that of `_get_period`
         :return: by id of the commercial partner `amount_due`, `amount_overdue`,
             `amount_credit`, `oldest_due_date` and the amounts of the aging periods
         :rtype: dict[int, dict]
         """
         company = company or self.env["collections.recipient"]._get_company()
+        period = period or self._get_period()
         self.env.flush_all()
-        query = self._get_query(company, fields.Date.context_today(self))
+        query = self._get_query(company, period.date_to)
         return self._fetch_totals(query, query._get_contact_ids(partners))
 
     @api.model

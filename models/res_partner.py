@@ -181,20 +181,27 @@ class ResPartner(models.Model):
         currency_field="collections_currency_id",
         compute="_compute_collections_statement_amounts",
         groups=AGENT,
-        help="All open items of the customer today, credits deducted, in company "
-        "currency. For e-mails.",
+        help="All open items of the customer, credits deducted, in company currency: "
+        "of today, in e-mails with a statement of its last day.",
     )
     collections_statement_overdue = fields.Monetary(
         string="Overdue by Statement",
         currency_field="collections_currency_id",
         compute="_compute_collections_statement_amounts",
         groups=AGENT,
-        help="Open debit items past their due date today. For e-mails.",
+        help="Open debit items past their due date: of today, in e-mails with a "
+        "statement of its last day.",
     )
     collections_statement_due_date = fields.Date(
         string="Oldest Due Date by Statement",
         compute="_compute_collections_statement_amounts",
         groups=AGENT,
+    )
+    collections_statement_date = fields.Date(
+        string="Last Day of Statement",
+        compute="_compute_collections_statement_amounts",
+        groups=AGENT,
+        help="The day of the amounts by statement.",
     )
     collections_address_state = fields.Selection(
         selection=[
@@ -294,10 +301,18 @@ class ResPartner(models.Model):
         self.collections_company_id = company
         self.collections_currency_id = company.currency_id
 
-    @api.depends_context("company", "collections_company_id")
+    @api.depends_context(
+        "company",
+        "collections_company_id",
+        "collections_statement_date_from",
+        "collections_statement_date_to",
+    )
     def _compute_collections_statement_amounts(self):
-        totals = self.env["collections.statement"]._get_totals(self._origin)
+        Statement = self.env["collections.statement"]
+        period = Statement._get_period()
+        totals = Statement._get_totals(self._origin, period=period)
         for partner in self:
+            partner.collections_statement_date = period.date_to
             owed = totals.get(partner.commercial_partner_id._origin.id, {})
             partner.collections_statement_due = owed.get("amount_due", 0.0)
             partner.collections_statement_overdue = owed.get("amount_overdue", 0.0)

@@ -681,6 +681,50 @@ class TestCollectionsMailing(CollectionsEmailCommon):
         opening = self._read_sheets(attachment)["Statement"][1]
         self.assertEqual((opening[1], opening[8]), ("Opening balance", 1000))
 
+    def _open_statement_composer(self, customers, **values):
+        wizard = (
+            self.env["collections.statement.wizard"]
+            .with_user(self.agent)
+            .with_context(active_model="res.partner", active_ids=customers.ids)
+            .create(values)
+        )
+        return (
+            self.env["mail.compose.message"]
+            .with_user(self.agent)
+            .with_context(**wizard.action_send()["context"])
+            .create({})
+        )
+
+    @freeze_time("2026-03-31")
+    def test_statements_say_what_was_due_on_their_last_day(self):
+        """What was booked later stands neither in the text nor in the files."""
+        self._create_item(self.partner, 900, "2026-03-10")
+        period = {"date_from": "2026-01-01", "date_to": "2026-01-31"}
+        composer = self._open_statement_composer(self.partner, **period)
+        self.assertIn("1,000.00", composer.body)
+        self.assertNotIn("1,900.00", composer.body)
+        self.assertIn("01/31/2026", composer.body)
+        sheets = self._read_sheets(
+            composer.attachment_ids.filtered(
+                lambda attachment: attachment.name.endswith("xlsx")
+            )
+        )
+        self.assertIn(["Amount due", 1000], [row[:2] for row in sheets["Summary"]])
+        composer = self._open_statement_composer(self.customers, **period)
+        with self.mock_mail_gateway():
+            composer.action_send_mail()
+            self.env["mail.mail"].process_email_queue()
+        [body] = [
+            mail["body"]
+            for mail in self._mails
+            if "office@contoso" in mail["email_to"][0] or "ann@" in mail["email_to"][0]
+        ]
+        self.assertIn("1,000.00", body)
+        self.assertNotIn("1,900.00", body)
+        composer = self._open_statement_composer(self.partner)
+        self.assertIn("1,900.00", composer.body)
+        self.assertIn("03/31/2026", composer.body)
+
     def test_rights(self):
         with self.mock_mail_gateway():
             mailing = self._send(self.customers)
