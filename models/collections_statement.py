@@ -280,7 +280,7 @@ class CollectionsStatement(models.AbstractModel):
     def _fetch_movements(self, query, contact_ids, period):
         """Return what was booked on the customers: opening balance and movements."""
         where = self._get_ledger_condition_sql(query, contact_ids)
-        conversions = self._get_conversions_sql(where)
+        elsewhere = self._get_matched_elsewhere_sql(where)
         opening = self.env.execute_query(
             SQL(
                 """
@@ -294,14 +294,14 @@ class CollectionsStatement(models.AbstractModel):
                      GROUP BY partner.commercial_partner_id, line.currency_id
                     UNION ALL
                        SELECT partner_id, currency_id, SUM(amount)
-                         FROM (%(conversions)s) AS conversion
+                         FROM (%(elsewhere)s) AS elsewhere
                         WHERE date < %(date_from)s
                      GROUP BY partner_id, currency_id
                        ) AS booked
               GROUP BY partner_id, currency_id
                 """,
                 where=where,
-                conversions=conversions,
+                elsewhere=elsewhere,
                 date_from=period.date_from,
             )
         )
@@ -314,7 +314,8 @@ class CollectionsStatement(models.AbstractModel):
                               move.name, COALESCE(payment.memo, move.ref, '') AS ref,
                               %(kind)s AS kind,
                               COALESCE(line.date_maturity, line.date) AS due_date,
-                              line.currency_id, line.amount_currency AS amount, line.id
+                              line.currency_id, line.amount_currency AS amount,
+                              FALSE AS is_match, line.id
                          FROM account_move_line line
                          JOIN account_move move ON move.id = line.move_id
                          JOIN res_partner partner ON partner.id = line.partner_id
@@ -322,16 +323,16 @@ class CollectionsStatement(models.AbstractModel):
                            ON payment.id = move.origin_payment_id
                         WHERE %(where)s AND line.amount_currency <> 0
                     UNION ALL
-                       SELECT partner_id, date, name, '', 'conversion', date,
-                              currency_id, amount, id
-                         FROM (%(conversions)s) AS conversion
+                       SELECT partner_id, date, name, ref, kind, date, currency_id,
+                              amount, TRUE, id
+                         FROM (%(elsewhere)s) AS elsewhere
                        ) AS movement
                  WHERE date BETWEEN %(date_from)s AND %(date_to)s
-              ORDER BY date, kind = 'conversion', id
+              ORDER BY date, is_match, id
                 """,
                 kind=self._get_document_kind_sql(),
                 where=where,
-                conversions=conversions,
+                elsewhere=elsewhere,
                 date_from=period.date_from,
                 date_to=period.date_to,
             )
@@ -344,40 +345,67 @@ class CollectionsStatement(models.AbstractModel):
             result[customer_id]["rows"] = movements
         return result
 
-    def _get_conversions_sql(self, where):
-        """Return the query for what was settled in another currency.
+    def _get_matched_elsewhere_sql(self, where):
+        """Return the query for what was settled outside the balances of a customer.
 
-        An invoice in one currency that is paid in another leaves nothing open in
-        either: what the match settles goes out of the balances of both.
+        An invoice that another customer pays, or that is paid in another company or
+        currency, leaves nothing open on either side, though each balance has one of the
+        two only: what the match settles goes out of both, on the day of the match.
 
         :param SQL where: which items, on alias `line`
         :return: the query; columns `partner_id` (commercial partner), `date`, `name`
-            of the other document, `currency_id`, `amount` and `id`
+            of the other document, `ref` (the other customer and company), `kind` (of
+            `_get_document_kinds`), `currency_id`, `amount` and `id`
         :rtype: SQL
         """
         return SQL(" UNION ALL ").join(
             SQL(
                 """
                 SELECT partner.commercial_partner_id AS partner_id,
-                       match.max_date AS date, other_move.name, line.currency_id,
-                       %(amount)s AS amount, match.id
+                       match.max_date AS date, other_move.name,
+                       CONCAT_WS(
+                           ', ',
+                           CASE WHEN other_customer.id <> partner.commercial_partner_id
+                                THEN other_customer.name END,
+                           CASE WHEN other.company_id <> line.company_id
+                                THEN other_company.name END
+                       ) AS ref,
+                       CASE WHEN other_customer.id IS NULL THEN 'without_customer'
+                            WHEN other_customer.id <> partner.commercial_partner_id
+                            THEN %(customer_kind)s
+                            WHEN other.company_id <> line.company_id THEN 'company'
+                            ELSE 'conversion' END AS kind,
+                       line.currency_id, %(amount)s AS amount, match.id
                   FROM account_move_line line
                   JOIN res_partner partner ON partner.id = line.partner_id
                   JOIN account_partial_reconcile match ON %(own)s = line.id
                   JOIN account_move_line other ON other.id = %(other)s
                    AND other.parent_state = 'posted'
-                   AND other.currency_id <> line.currency_id
                   JOIN account_move other_move ON other_move.id = other.move_id
+                  JOIN res_company other_company ON other_company.id = other.company_id
+             LEFT JOIN res_partner other_partner ON other_partner.id = other.partner_id
+             LEFT JOIN res_partner other_customer
+                    ON other_customer.id = other_partner.commercial_partner_id
                  WHERE %(where)s AND %(amount)s <> 0
+                   AND (
+                        other_customer.id
+                            IS DISTINCT FROM partner.commercial_partner_id
+                        OR other.company_id <> line.company_id
+                        OR other.currency_id <> line.currency_id
+                   )
                 """,
                 where=where,
                 own=SQL.identifier("match", f"{own}_move_id"),
                 other=SQL.identifier("match", f"{other}_move_id"),
+                customer_kind=customer_kind,
                 amount=SQL(
                     "%s * %s", sign, SQL.identifier("match", f"{own}_amount_currency")
                 ),
             )
-            for own, other, sign in (("debit", "credit", -1), ("credit", "debit", 1))
+            for own, other, sign, customer_kind in (
+                ("debit", "credit", -1, "by_customer"),
+                ("credit", "debit", 1, "for_customer"),
+            )
         )
 
     def _get_ledger_condition_sql(self, query, contact_ids):
@@ -410,6 +438,10 @@ class CollectionsStatement(models.AbstractModel):
             "writeoff": self.env._("Write-off"),
             "entry": self.env._("Entry"),
             "conversion": self.env._("Settled in another currency"),
+            "company": self.env._("Settled in another company"),
+            "by_customer": self.env._("Settled by another customer"),
+            "for_customer": self.env._("Settled for another customer"),
+            "without_customer": self.env._("Settled with an entry without a customer"),
         }
 
     def _group_rows(self, rows, names):
@@ -578,17 +610,24 @@ class CollectionsStatement(models.AbstractModel):
         contact_ids = query._get_contact_ids(customers)
         concerned = set(self._fetch_totals(query, contact_ids))
         if kind == "statement":
+            where = self._get_ledger_condition_sql(query, contact_ids)
             rows = self.env.execute_query(
                 SQL(
                     """
-                    SELECT DISTINCT partner.commercial_partner_id
+                    SELECT partner.commercial_partner_id
                       FROM account_move_line line
                       JOIN res_partner partner ON partner.id = line.partner_id
-                     WHERE %s AND line.date BETWEEN %s AND %s
+                     WHERE %(where)s
+                       AND line.date BETWEEN %(date_from)s AND %(date_to)s
+                 UNION
+                    SELECT partner_id
+                      FROM (%(elsewhere)s) AS elsewhere
+                     WHERE date BETWEEN %(date_from)s AND %(date_to)s
                     """,
-                    self._get_ledger_condition_sql(query, contact_ids),
-                    period.date_from,
-                    period.date_to,
+                    where=where,
+                    elsewhere=self._get_matched_elsewhere_sql(where),
+                    date_from=period.date_from,
+                    date_to=period.date_to,
                 )
             )
             concerned.update(customer_id for (customer_id,) in rows)

@@ -148,6 +148,231 @@ class TestStatement(CollectionsCommon):
                 texts.count("Settled in another currency"), 2 if in_period else 0
             )
 
+    # === SETTLED ELSEWHERE === #
+
+    def _get_statement(self, partner, company=None, date_from="2026-01-01"):
+        """Return the statement of a customer with one currency, and check its sums."""
+        Statement = self.env["collections.statement"]
+        for open_only in (True, False):
+            period = Statement._get_period(date_from, "2026-03-31", open_only)
+            found = Statement._get_statements(partner, company, period)
+            statement = found[partner.commercial_partner_id.id]
+            for entry in statement["currencies"]:
+                self.assertEqual(entry["closing"], entry["amount_open"])
+        self.assertLessEqual(len(statement["currencies"]), 1)
+        return statement
+
+    def _get_settled(self, statement):
+        """Return the rows of a statement that no document of the customer makes."""
+        return [
+            (str(row["date"]), row["kind"], row["name"], row["ref"], row["amount"])
+            for entry in statement["currencies"]
+            for row in entry["movements"]
+            if row["kind"]
+            not in ("invoice", "credit_note", "payment", "writeoff", "entry")
+        ]
+
+    @freeze_time("2026-03-31")
+    def test_paid_by_another_customer(self):
+        other = self._create_customer("Fabrikam")
+        contact = self._create_customer("Payer", parent_id=other.id)
+        invoice = self._create_item(self.partner, 100, "2026-02-01")
+        payment = self._create_payment(contact, 130, "2026-02-15")
+        self._match(invoice, payment)
+        statements = self.env["collections.statement"]._get_statements(
+            self.partner | other
+        )
+        self.assertEqual(
+            [
+                statement["currencies"][0]["closing"]
+                for statement in statements.values()
+            ],
+            [0.0, -30.0],
+        )
+        self.assertEqual(
+            self._get_settled(self._get_statement(self.partner)),
+            [("2026-02-15", "by_customer", payment.move_id.name, "Fabrikam", -100.0)],
+        )
+        self.assertEqual(
+            self._get_settled(self._get_statement(other)),
+            [("2026-02-15", "for_customer", invoice.name, "Contoso", 100.0)],
+        )
+        # Once before the first day, it is part of the opening balance.
+        self.assertFalse(
+            self._get_statement(self.partner, date_from="2026-02-16")["currencies"]
+        )
+        [entry] = self._get_statement(other, date_from="2026-02-16")["currencies"]
+        self.assertEqual((entry["opening"], entry["movements"]), (-30.0, []))
+        # A day before, the invoice was open.
+        sheets = self._open("statement", date_to="2026-02-14")
+        self.assertEqual(self._get_movements(sheets)[-1][4], 100)
+
+    @freeze_time("2026-03-31")
+    def test_spreadsheet_and_print_name_who_paid(self):
+        other = self._create_customer("Fabrikam")
+        invoice = self._create_item(self.partner, 100, "2026-02-01")
+        payment = self._create_payment(other, 100, "2026-02-15")
+        self._match(invoice, payment)
+        rows = self._open("statement")["Statement"]
+        self.assertEqual(
+            [row[1:4] + row[7:] for row in rows[2:5]],
+            [
+                [invoice.name, "Invoice", None, None, 100],
+                [
+                    payment.move_id.name,
+                    "Settled by another customer",
+                    "Fabrikam",
+                    100,
+                    0,
+                ],
+                ["Closing balance", None, None, None, 0],
+            ],
+        )
+        self.assertIn(
+            f"Settled by another customer {payment.move_id.name} Fabrikam "
+            "$ 100.00 $ 0.00 03/31/2026 Closing balance $ 0.00",
+            self._print(),
+        )
+        rows = self._open("statement", other)["Statement"]
+        self.assertEqual(
+            rows[3][1:4], [invoice.name, "Settled for another customer", "Contoso"]
+        )
+
+    @freeze_time("2026-03-31")
+    def test_contacts_of_a_customer_are_not_other_customers(self):
+        contact = self._create_customer("Payer", parent_id=self.partner.id)
+        invoice = self._create_item(self.partner, 100, "2026-02-01")
+        self._match(invoice, self._create_payment(contact, 100, "2026-02-15"))
+        statement = self._get_statement(self.partner)
+        self.assertFalse(self._get_settled(statement))
+        self.assertEqual(statement["currencies"][0]["closing"], 0.0)
+
+    @freeze_time("2026-03-31")
+    def test_settled_with_an_entry_without_a_customer(self):
+        invoice = self._create_item(self.partner, 100, "2026-02-01")
+        entry = self.env["account.move"].create(
+            {
+                "date": "2026-02-15",
+                "line_ids": [
+                    Command.create({"account_id": account.id, "balance": balance})
+                    for account, balance in (
+                        (self.receivable, -100),
+                        (self.company_data["default_account_revenue"], 100),
+                    )
+                ],
+            }
+        )
+        entry.action_post()
+        self._match(invoice, entry)
+        self.assertEqual(
+            self._get_settled(self._get_statement(self.partner)),
+            [("2026-02-15", "without_customer", entry.name, "", -100.0)],
+        )
+
+    @freeze_time("2026-03-31")
+    def test_another_customer_in_another_currency_counts_once(self):
+        euro = self.setup_other_currency("EUR", rates=[("2026-01-01", 0.5)])
+        other = self._create_customer("Fabrikam")
+        invoice = self._create_item(
+            self.partner, 100, "2026-02-01", currency_id=euro.id
+        )
+        payment = self._create_payment(other, 200, "2026-02-15")
+        self._match(invoice, payment)
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertEqual(
+            self._get_settled(self._get_statement(self.partner)),
+            [("2026-02-15", "by_customer", payment.move_id.name, "Fabrikam", -100.0)],
+        )
+        self.assertEqual(
+            self._get_settled(self._get_statement(other)),
+            [("2026-02-15", "for_customer", invoice.name, "Contoso", 200.0)],
+        )
+
+    def _create_branch(self):
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        self.env.cr.precommit.run()  # gives the branch the chart of accounts
+        self.env.user.company_ids |= branch
+        self.env = self.env(
+            context={"allowed_company_ids": [self.company.id, branch.id]}
+        )
+        return branch
+
+    def _pay_in_branch(self, branch, partner, invoice):
+        """Pay an invoice of the company with an entry of its branch."""
+        entry = self.env["account.move"].create(
+            {
+                "company_id": branch.id,
+                "journal_id": self.company_data["default_journal_misc"].id,
+                "date": "2026-02-15",
+                "line_ids": [
+                    Command.create(
+                        {
+                            "account_id": account.id,
+                            "partner_id": partner.id,
+                            "balance": balance,
+                        }
+                    )
+                    for account, balance in (
+                        (self.receivable, -100),
+                        (self.company_data["default_account_revenue"], 100),
+                    )
+                ],
+            }
+        )
+        entry.action_post()
+        self.assertEqual(entry.company_id, branch)
+        self._get_term_lines(invoice, entry).with_env(self.env).reconcile()
+        return entry
+
+    @freeze_time("2026-03-31")
+    def test_paid_in_a_branch(self):
+        branch = self._create_branch()
+        invoice = self._create_item(self.partner, 100, "2026-02-01")
+        entry = self._pay_in_branch(branch, self.partner, invoice)
+        self.assertEqual(invoice.amount_residual, 0.0)
+        for company, settled in (
+            (self.company, ("company", entry.name, "Branch", -100.0)),
+            (branch, ("company", invoice.name, self.company.name, 100.0)),
+        ):
+            with self.subTest(company=company.name):
+                statement = self._get_statement(self.partner, company)
+                self.assertEqual(statement["currencies"][0]["closing"], 0.0)
+                self.assertEqual(
+                    self._get_settled(statement), [("2026-02-15", *settled)]
+                )
+
+    @freeze_time("2026-03-31")
+    def test_paid_by_another_customer_in_a_branch_counts_once(self):
+        branch = self._create_branch()
+        other = self._create_customer("Fabrikam")
+        invoice = self._create_item(self.partner, 100, "2026-02-01")
+        entry = self._pay_in_branch(branch, other, invoice)
+        self.assertEqual(
+            self._get_settled(self._get_statement(self.partner, self.company)),
+            [("2026-02-15", "by_customer", entry.name, "Fabrikam, Branch", -100.0)],
+        )
+        names = f"Contoso, {self.company.name}"
+        self.assertEqual(
+            self._get_settled(self._get_statement(other, branch)),
+            [("2026-02-15", "for_customer", invoice.name, names, 100.0)],
+        )
+
+    def test_statement_for_what_another_customer_paid_in_the_period(self):
+        invoice = self._create_item(self.partner, 100, "2026-01-10")
+        other = self._create_customer("Fabrikam")
+        self._match(invoice, self._create_payment(other, 100, "2026-02-15"))
+        Statement = self.env["collections.statement"]
+        for month, concerned in (("02", self.partner), ("03", self.partner.browse())):
+            period = Statement._get_period(f"2026-{month}-01", f"2026-{month}-28")
+            self.assertEqual(
+                Statement._filter_concerned(self.partner, "statement", period=period),
+                concerned,
+            )
+
+    # === CURRENCIES AND LAYOUT === #
+
     def test_foreign_currency_and_decimals(self):
         for name, decimals, number_format in (
             ("JPY", 0, '"¥" #,##0'),
