@@ -354,7 +354,7 @@ class CollectionsStatement(models.AbstractModel):
 
         :param SQL where: which items, on alias `line`
         :return: the query; columns `partner_id` (commercial partner), `date`, `name`
-            of the other document, `ref` (the other customer and company), `kind` (of
+            of the other document, `ref` (the other company), `kind` (of
             `_get_document_kinds`), `currency_id`, `amount` and `id`
         :rtype: SQL
         """
@@ -363,13 +363,9 @@ class CollectionsStatement(models.AbstractModel):
                 """
                 SELECT partner.commercial_partner_id AS partner_id,
                        match.max_date AS date, other_move.name,
-                       CONCAT_WS(
-                           ', ',
-                           CASE WHEN other_customer.id <> partner.commercial_partner_id
-                                THEN other_customer.name END,
-                           CASE WHEN other.company_id <> line.company_id
-                                THEN other_company.name END
-                       ) AS ref,
+                       -- who another customer is, is nobody's business
+                       CASE WHEN other.company_id <> line.company_id
+                            THEN other_company.name ELSE '' END AS ref,
                        CASE WHEN other_customer.id IS NULL THEN 'without_customer'
                             WHEN other_customer.id <> partner.commercial_partner_id
                             THEN %(customer_kind)s
