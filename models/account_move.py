@@ -672,11 +672,14 @@ class AccountMove(models.Model):
 
     def _post(self, soft=True):
         # EXTENDS account: write-offs are matched with their items when they are posted,
-        # whoever posts them, and items open again when reversals are
+        # whoever posts them, and items open again when reversals are; promises wait
+        # again for invoices that come back
         entries = self.filtered("collections_writeoff_reason_id")
+        again = self.filtered("posted_before")
         if not entries:
             posted = super()._post(soft)
             posted._create_cash_discount_offers()
+            (posted & again).line_ids._judge_promises()
             return posted
         today = fields.Date.context_today(self)
         due = entries.filtered(lambda move: not soft or move.date <= today)
@@ -688,6 +691,7 @@ class AccountMove(models.Model):
         (posted & entries)._update_writeoff_amounts()
         (posted & entries)._sync_writeoff_matching()
         posted._create_cash_discount_offers()
+        (posted & again).line_ids._judge_promises()
         return posted
 
     def button_draft(self):
@@ -720,10 +724,13 @@ class AccountMove(models.Model):
         return result
 
     def button_cancel(self):
-        # EXTENDS account: who cancels the bill means the reimbursement
+        # EXTENDS account: who cancels the bill means the reimbursement, and nobody
+        # waits for what was promised on a cancelled invoice
         reimbursements = self._get_reimbursements_in_force()
         if not reimbursements:
-            return super().button_cancel()
+            result = super().button_cancel()
+            self.line_ids._judge_promises()
+            return result
         reimbursements.sudo(self.env.su).action_cancel()
         rest = self.filtered(lambda move: move.state != "cancel")
         return super(AccountMove, rest).button_cancel() if rest else None

@@ -8,9 +8,9 @@ class CollectionsPromise(models.Model):
 
     Cash is a payment or a bank statement line dated up to the promised day and matched
     with the items of the promise, with the cash discount it earned. What credit notes
-    or write-offs close need not be paid any more. The verdict follows the matching: a
-    payment put on the right invoice later still counts, one that is taken back does
-    not.
+    or write-offs dated up to that day close need not be paid any more, nor items that
+    are not posted any more. The verdict follows the matching: a payment put on the
+    right invoice later still counts, one that is taken back does not.
     """
 
     _name = "collections.promise"
@@ -56,8 +56,8 @@ class CollectionsPromise(models.Model):
         readonly=True,
         default="open",
         help="Partly kept: less than promised came by the day. Withdrawn: the items "
-        "were disputed, or promised anew, before the day. Nothing left to pay: they "
-        "were closed otherwise than by cash.",
+        "were disputed, or promised anew, before the day. Nothing left to pay: by the "
+        "day they were closed otherwise than by cash, or are not posted any more.",
     )
     comment = fields.Char(readonly=True)
     line_ids = fields.One2many(
@@ -139,14 +139,16 @@ class CollectionsPromise(models.Model):
 
         :param tuple key: `res.company`, `res.partner` and `res.currency`
         :param list shares: pairs of item and promised part, None for all that is open
-        :param dict paid: the cash matched with the items so far, by item id
+        :param dict paid: the cash matched with the items so far, see
+            `_get_cash_matched`
         """
         company, partner, currency = key
         lines = [
             {
                 "move_line_id": item.id,
                 "amount": share or item.amount_residual_currency,
-                "amount_paid_before": paid.get(item.id, 0.0),
+                "amount_paid_before": sum(paid.get(item.id, {}).values()),
+                "payments_before": paid.get(item.id),
             }
             for item, share in shares
         ]
@@ -164,13 +166,15 @@ class CollectionsPromise(models.Model):
     def _get_cash_sql(self):
         """Return the query for the cash matched with debit items.
 
-        :return: the query; columns `item_id`, `date` (of the payment) and `amount` (in
-            the currency of the item, the cash discount it earned included)
+        :return: the query; columns `match_id`, `item_id`, `entry_id` and `date` (of the
+            payment) and `amount` (in the currency of the item, the cash discount it
+            earned included)
         :rtype: SQL
         """
         return SQL(
             """
-            SELECT partial.debit_move_id AS item_id, payment.date,
+            SELECT partial.id AS match_id, partial.debit_move_id AS item_id,
+                   payment.move_id AS entry_id, payment.date,
                    partial.debit_amount_currency
                    + COALESCE(partial.cash_discount_amount_currency, 0) AS amount
               FROM account_partial_reconcile partial
@@ -188,19 +192,26 @@ class CollectionsPromise(models.Model):
 
     @api.model
     def _get_cash_matched(self, items):
-        """Return the cash matched with items, whenever it came, by item id."""
+        """Return the cash matched with items, whenever it came.
+
+        :return: the amount by the entry it came with, by item id
+        :rtype: dict[int, dict[int, float]]
+        """
         if not items:
             return {}
         self.env.flush_all()
         rows = self.env.execute_query(
             SQL(
-                "SELECT item_id, SUM(amount) FROM (%s) AS cash WHERE item_id IN %s "
-                "GROUP BY item_id",
+                "SELECT item_id, entry_id, SUM(amount) FROM (%s) AS cash "
+                "WHERE item_id IN %s GROUP BY item_id, entry_id",
                 self._get_cash_sql(),
                 tuple(items.ids),
             )
         )
-        return {item_id: float(amount) for item_id, amount in rows}
+        paid = {}
+        for item_id, entry_id, amount in rows:
+            paid.setdefault(item_id, {})[entry_id] = float(amount)
+        return paid
 
     def _judge(self, source="run"):
         """Judge the promises by the cash matched so far, as of today.
@@ -235,41 +246,89 @@ class CollectionsPromise(models.Model):
             SQL(
                 """
                 WITH line AS (
-                    SELECT line.*, promise.date
+                    SELECT line.id, line.promise_id, line.move_line_id, line.amount,
+                           line.payments_before, promise.date,
+                           item.parent_state = 'posted' AS is_posted,
+                           item.amount_currency AS total,
+                           -- Earlier promises only know the sum.
+                           CASE WHEN line.payments_before IS NULL
+                                THEN line.amount_paid_before
+                                ELSE 0
+                            END AS paid_before
                       FROM collections_promise_line line
                       JOIN collections_promise promise ON promise.id = line.promise_id
+                      JOIN account_move_line item ON item.id = line.move_line_id
                      WHERE line.is_withdrawn IS NOT TRUE
                        AND promise.state <> 'withdrawn' AND %(condition)s
-                ), received AS (
-                    SELECT line.id,
-                           SUM(cash.amount) AS total,
-                           SUM(cash.amount) FILTER (WHERE cash.date <= line.date)
-                               AS in_time
+                ), cash AS (
+                    SELECT line.id AS line_id, cash.*
                       FROM line
                       JOIN (%(cash)s) AS cash ON cash.item_id = line.move_line_id
+                ), payment AS (
+                    -- What a payment had paid before counts no more when it is matched
+                    -- anew.
+                    SELECT line.id AS line_id, cash.date <= line.date AS is_in_time,
+                           SUM(cash.amount) AS amount,
+                           LEAST(SUM(cash.amount), COALESCE(
+                               (line.payments_before ->> cash.entry_id::text)::numeric,
+                               0
+                           )) AS before
+                      FROM line
+                      JOIN cash ON cash.line_id = line.id
+                  GROUP BY line.id, line.date, line.payments_before, cash.entry_id,
+                           cash.date
+                ), received AS (
+                    SELECT line_id, SUM(before) AS before,
+                           SUM(amount - before) FILTER (WHERE is_in_time) AS in_time
+                      FROM payment
+                  GROUP BY line_id
+                ), relieved AS (
+                    -- The entries of cash discounts stand with the cash already.
+                    SELECT line.id AS line_id,
+                           SUM(GREATEST(
+                               partial.debit_amount_currency
+                               - COALESCE(discount.amount, 0),
+                               0
+                           )) AS amount
+                      FROM line
+                      JOIN account_partial_reconcile partial
+                        ON partial.debit_move_id = line.move_line_id
+                      JOIN account_move_line counterpart
+                        ON counterpart.id = partial.credit_move_id
+                       AND counterpart.parent_state = 'posted'
+                       AND counterpart.date <= line.date
+                 LEFT JOIN cash
+                        ON cash.line_id = line.id AND cash.match_id = partial.id
+                 LEFT JOIN LATERAL (
+                           SELECT SUM(paid.cash_discount_amount_currency) AS amount
+                             FROM account_partial_reconcile paid
+                            WHERE paid.cash_discount_move_id = counterpart.move_id
+                              AND paid.debit_move_id = line.move_line_id
+                      ) discount ON TRUE
+                     WHERE cash.match_id IS NULL
                   GROUP BY line.id
                 ), outcome AS (
                     SELECT line.promise_id,
                            SUM(line.amount) AS promised,
                            SUM(GREATEST(
-                               COALESCE(received.in_time, 0) - line.amount_paid_before,
-                               0
-                           )) AS received,
+                               COALESCE(received.in_time, 0) - line.paid_before, 0
+                           )) FILTER (WHERE line.is_posted) AS received,
                            SUM(GREATEST(
-                               item.amount_residual_currency
-                               + COALESCE(received.total, 0) - line.amount_paid_before,
+                               line.total - COALESCE(relieved.amount, 0)
+                               - COALESCE(received.before, 0) - line.paid_before,
                                0
-                           )) AS payable
+                           )) FILTER (WHERE line.is_posted) AS payable
                       FROM line
-                      JOIN account_move_line item ON item.id = line.move_line_id
-                 LEFT JOIN received ON received.id = line.id
+                 LEFT JOIN received ON received.line_id = line.id
+                 LEFT JOIN relieved ON relieved.line_id = line.id
                   GROUP BY line.promise_id
                 ), verdict AS (
-                    SELECT promise.id, promise.state AS old_state, outcome.received,
+                    SELECT promise.id, promise.state AS old_state,
+                           COALESCE(outcome.received, 0) AS received,
                            CASE WHEN outcome.received > 0 AND outcome.received
                                      >= LEAST(outcome.promised, outcome.payable)
                                 THEN 'kept'
-                                WHEN outcome.payable <= 0 THEN 'void'
+                                WHEN COALESCE(outcome.payable, 0) <= 0 THEN 'void'
                                 WHEN promise.date >= %(today)s THEN 'open'
                                 WHEN outcome.received > 0 THEN 'partly'
                                 ELSE 'broken'

@@ -32,6 +32,12 @@ class CollectionsPromiseLine(models.Model):
         help="Cash that was matched with the item when the promise was noted, which "
         "does not count for it.",
     )
+    payments_before = fields.Json(
+        readonly=True,
+        groups=fields.NO_ACCESS,
+        help="The same by the entry of the payment: one that is taken back leaves room "
+        "for another.",
+    )
     is_withdrawn = fields.Boolean(string="Withdrawn", readonly=True)
 
     def _get_last(self):
@@ -41,10 +47,13 @@ class CollectionsPromiseLine(models.Model):
     def _withdraw(self):
         """Take items out of promises whose day has not come yet.
 
-        A promise whose day has passed is judged first: it stays what it was.
+        A promise whose day has passed is judged first: it stays what it was. What is
+        left of the others may have been paid already.
         """
-        promises = self.promise_id.filtered(lambda promise: promise.state == "open")
-        promises._judge("user")
+        today = fields.Date.context_today(self)
+        self.promise_id.filtered(
+            lambda promise: promise.state == "open" and promise.date < today
+        )._judge("user")
         lines = self.filtered(
             lambda line: line.promise_id.state == "open" and not line.is_withdrawn
         )

@@ -183,6 +183,129 @@ class TestCollectionsPromise(PromiseCommon):
             self._assert_promise(other, "void", 0.0)
         self.assertEqual(self.partner.collections_promise_judged_count, 1)
 
+    def test_what_is_closed_after_the_day_changes_no_verdict(self):
+        credit = self._create_item(self.partner, -200, "2026-05-31")
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+            other = self._promise(self.other_item)
+            self._pay(10, "2026-03-15", self.invoice)
+        with freeze_time("2026-03-21"):
+            self._run_snapshot("2026-03-21")
+        with freeze_time("2026-06-01"):
+            self._write_off(self.item)
+            self._match(credit, self.other_invoice)
+            self.assertTrue(self.item.reconciled and self.other_item.reconciled)
+            self._run_snapshot("2026-06-01")
+            self._assert_promise(promise, "partly", 10.0)
+            self._assert_promise(other, "broken", 0.0)
+
+    def test_credit_note_of_the_day_counts_once_it_is_matched(self):
+        credit = self._create_item(self.partner, -290, "2026-03-20")
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+            self._pay(10, "2026-03-15", self.invoice)
+        with freeze_time("2026-03-21"):
+            self._run_snapshot("2026-03-21")
+            self._assert_promise(promise, "partly", 10.0)
+            self._match(credit, self.invoice)
+            self._assert_promise(promise, "kept", 10.0)
+
+    def test_cancelled_invoice_leaves_nothing_to_pay(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+            self.invoice.button_cancel()
+            self._assert_promise(promise, "void", 0.0)
+        with freeze_time("2026-03-25"):
+            self._run_snapshot("2026-03-25")
+            self._assert_promise(promise, "void", 0.0)
+        self.assertEqual(self.partner.collections_promise_judged_count, 0)
+
+    def test_invoice_in_draft_leaves_nothing_to_pay(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+            both = self._promise(self.item + self.other_item)
+            self.assertEqual(promise.state, "withdrawn")
+            self._pay(100, "2026-03-12", self.invoice)
+            self._pay(200, "2026-03-12", self.other_invoice)
+        with freeze_time("2026-03-21"):
+            self.invoice.button_draft()
+            self._run_snapshot("2026-03-21")
+            self._assert_promise(both, "kept", 200.0)
+            self.other_invoice.button_draft()
+            self._run_snapshot("2026-03-21")
+            self._assert_promise(both, "void", 0.0)
+
+    def test_invoice_that_comes_back_is_owed_again(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+            self.invoice.button_cancel()
+            self.invoice.button_draft()
+            self.invoice.action_post()
+            self._assert_promise(promise, "open", 0.0, "promised")
+            self.invoice.button_draft()
+        with freeze_time("2026-03-25"):
+            self._run_snapshot("2026-03-25")
+            self._assert_promise(promise, "void", 0.0)
+            self.invoice.action_post()
+            self._assert_promise(promise, "broken", 0.0, "promise_broken")
+
+    def test_payment_that_takes_the_place_of_an_earlier_one(self):
+        earlier = self._pay(100, "2026-03-01", self.invoice)
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+            self.assertEqual(promise.amount, 200.0)
+        with freeze_time("2026-03-12"):
+            self._get_term_lines(earlier).remove_move_reconcile()
+            self._assert_promise(promise, "open", 0.0, "promised")
+            self._pay(200, "2026-03-12", self.invoice)
+            self._assert_promise(promise, "kept", 200.0, "not_disputed")
+            # The earlier payment is not cash for the promise the second time either.
+            self._match(earlier, self.invoice)
+            self._assert_promise(promise, "kept", 200.0)
+
+    @freeze_time("2026-03-12")
+    def test_earlier_payment_matched_anew_counts_for_what_it_had_not_paid(self):
+        earlier = self._create_payment(self.partner, 250, "2026-03-01")
+        self._match(earlier, self.other_invoice)
+        self._match(earlier, self.invoice)
+        promise = self._promise(self.item)
+        self.assertEqual(promise.amount, 250.0)
+        self._get_term_lines(earlier).remove_move_reconcile()
+        self._match(earlier, self.invoice)
+        self._assert_promise(promise, "open", 200.0, "promised")
+
+    def test_promise_that_only_knows_the_sum_paid_before(self):
+        earlier = self._pay(100, "2026-03-01", self.invoice)
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+            self.assertEqual(promise.line_ids.amount_paid_before, 100.0)
+            promise.line_ids.sudo().payments_before = False
+            self._pay(150, "2026-03-12", self.invoice)
+            self._assert_promise(promise, "open", 150.0)
+            self._pay(50, "2026-03-13", self.invoice)
+            self._assert_promise(promise, "kept", 200.0)
+            self._get_term_lines(earlier).remove_move_reconcile()
+            self._assert_promise(promise, "open", 100.0)
+
+    def test_payment_in_draft_is_no_cash(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item, amount=100.0)
+            whole = self._promise(self.other_item)
+            payment = self._pay(100, "2026-03-12", self.invoice)
+            all_of_it = self._pay(200, "2026-03-12", self.other_invoice)
+            self._assert_promise(promise, "kept", 100.0, "not_disputed")
+            self._assert_promise(whole, "kept", 200.0)
+        with freeze_time("2026-03-25"):
+            (payment + all_of_it).action_draft()
+            snapshot = self._run_snapshot("2026-03-25")
+            self.assertEqual(self._get_row(snapshot, self.partner).amount_due, 500.0)
+            self._assert_promise(promise, "broken", 0.0, "promise_broken")
+            self._assert_promise(whole, "broken", 0.0)
+            (payment + all_of_it).action_post()
+            self._run_snapshot("2026-03-25")
+            self._assert_promise(promise, "kept", 100.0, "not_disputed")
+            self._assert_promise(whole, "kept", 200.0)
+
     def test_cash_discount_belongs_to_the_cash(self):
         self.company.write(
             {
