@@ -64,3 +64,6 @@ class CollectionsPromiseLine(models.Model):
                 promise.amount = sum(left.mapped("amount"))
             else:
                 promise.state = "withdrawn"
+        lines.promise_id.filtered(lambda promise: promise.state == "open")._judge(
+            "user"
+        )

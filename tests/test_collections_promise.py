@@ -403,6 +403,26 @@ class TestCollectionsPromise(PromiseCommon):
         self.assertEqual(self.item.collections_status, "disputed")
         self.assertEqual(self.partner.collections_promise_judged_count, 0)
 
+    @freeze_time("2026-03-10")
+    def test_what_is_left_of_a_promise_may_have_been_paid(self):
+        third = self._get_term_lines(self._create_item(self.partner, 50, "2026-02-01"))
+        promise = self._promise(self.item + self.other_item + third)
+        self._pay(300, "2026-03-10", self.invoice)
+        self._pay(20, "2026-03-10", third.move_id)
+        self.other_item.with_user(self.agent).action_set_collections_status(
+            "disputed", reason="Wrong goods"
+        )
+        self.assertEqual(promise.amount, 350.0)
+        self._assert_promise(promise, "open", 320.0)
+        third.with_user(self.agent).action_set_collections_status(
+            "disputed", reason="Wrong goods"
+        )
+        self.assertEqual(promise.amount, 300.0)
+        self._assert_promise(promise, "kept", 300.0)
+        self.assertEqual(
+            (self.other_item + third).mapped("collections_status"), ["disputed"] * 2
+        )
+
     def test_dispute_after_the_day_does_not_save_the_promise(self):
         with freeze_time("2026-03-10"):
             promise = self._promise(self.item)
