@@ -880,6 +880,7 @@ class CollectionsPaymentReturn(models.Model):
         env["account.move.line"]._reconcile_plan(list(plan.values()))
         for line in discounts:
             line._note_cash_discount()
+        discounts.move_line_id._judge_promises()
 
     def _get_undo_text(self):
         self.ensure_one()

@@ -902,9 +902,12 @@ class CollectionsSettlement(models.AbstractModel):
     def _note(self, allocations, moves):
         """Remember on the matches of items and payments which discount they earned.
 
+        The discount belongs to the cash, so promises are judged again.
+
         :param list allocations: list of `Allocation`
         :param list moves: the entry of each, see `_book`
         """
+        items = self.env["account.move.line"]
         for allocation, move in zip(allocations, moves, strict=True):
             if not move:
                 continue
@@ -926,3 +929,5 @@ class CollectionsSettlement(models.AbstractModel):
                     "cash_discount_amount_currency": allocation.discount,
                 }
             )
+            items |= item
+        items._judge_promises()

@@ -6,7 +6,7 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
-from .common import AGENT, WriteoffCommon
+from .common import AGENT, CashDiscountCommon, PaymentReturnCommon, WriteoffCommon
 
 
 class PromiseCommon(WriteoffCommon):
@@ -336,6 +336,7 @@ class TestCollectionsPromise(PromiseCommon):
         with freeze_time("2026-03-05"):
             promise = self._promise(self._get_term_lines(invoice), amount=300.0)
             self._pay(297, "2026-03-06", invoice)
+            self._assert_promise(promise, "kept", 300.0, "not_disputed")
         with freeze_time("2026-03-21"):
             self._run_snapshot("2026-03-21")
             self._assert_promise(promise, "kept", 300.0, "not_disputed")
@@ -555,6 +556,81 @@ class TestCollectionsPromise(PromiseCommon):
 
         judge(1)
         self.assertLessEqual(judge(12), judge(3) + 2)
+
+
+@tagged("post_install", "-at_install")
+class TestPromiseCash(PromiseCommon, CashDiscountCommon, PaymentReturnCommon):
+    """What happens to payments and discounts, 1 % within 14 days."""
+
+    def _get_history(self, item):
+        return item.collections_history_ids.sorted("id").mapped("status")
+
+    @freeze_time("2015-07-02")
+    def test_discount_counts_at_once(self):
+        invoice = self._create_invoice(1000)
+        item = self._get_term_lines(invoice)
+        promise = self._promise(item, "2015-07-05", 300.0)
+        payment = self._pay(297, "2015-07-02", invoice)
+        self._assert_promise(promise, "kept", 300.0, "not_disputed")
+        self.assertEqual(self._get_history(item), ["promised", "not_disputed"])
+        self._get_term_lines(payment).remove_move_reconcile()
+        self._assert_promise(promise, "open", 0.0, "promised")
+
+    def test_discount_in_time_of_which_the_entry_came_later(self):
+        with freeze_time("2015-07-02"):
+            invoice = self._create_invoice(1000)
+            promise = self._promise(self._get_term_lines(invoice), "2015-07-05")
+            credit = self._create_item(self.partner, -505, "2015-07-02")
+            self._match(credit, invoice)
+            payment = self._create_payment(self.partner, 490.05, "2015-07-02")
+        self.company.fiscalyear_lock_date = "2015-07-31"
+        with freeze_time("2015-08-02"):
+            self._match(payment, invoice)
+            self.assertGreater(str(self._get_entries().date), "2015-07-31")
+            self.assertEqual(invoice.payment_state, "paid")
+            self._assert_promise(promise, "kept", 495.0)
+
+    def test_many_discounts_are_judged_together(self):
+        Promise = self.env.registry["collections.promise"]
+        judge = Promise._judge
+        sizes = []
+
+        def count(promises, source="run"):
+            sizes.append(len(promises))
+            return judge(promises, source)
+
+        def pay(number):
+            invoices = [self._create_invoice(100) for _number in range(number)]
+            promise = self._promise(self._get_term_lines(*invoices), "2015-07-05")
+            sizes.clear()
+            self._pay(99 * number, "2015-07-02", *invoices)
+            self._assert_promise(promise, "kept", 100.0 * number)
+            return len(sizes)
+
+        with freeze_time("2015-07-02"), patch.object(Promise, "_judge", count):
+            self.assertEqual(pay(5), pay(1))
+
+    @freeze_time("2015-07-02")
+    def test_returned_payment_that_comes_back(self):
+        invoice = self._create_invoice(1000)
+        promise = self._promise(self._get_term_lines(invoice), "2015-07-05", 300.0)
+        payment = self._pay(297, "2015-07-02", invoice)
+        payment_return = self._return(payment, "2015-07-03")
+        self._assert_promise(promise, "open", 0.0, "promised")
+        payment_return.action_undo("2015-07-04")
+        self._assert_promise(promise, "kept", 300.0, "not_disputed")
+
+    def test_returned_payment_leaves_room_for_another(self):
+        earlier = self._pay(100, "2026-03-01", self.invoice)
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item)
+            payment_return = self._return(earlier, "2026-03-10")
+            self._assert_promise(promise, "open", 0.0, "promised")
+            self._pay(200, "2026-03-12", self.invoice)
+            self._assert_promise(promise, "kept", 200.0)
+        with freeze_time("2026-03-25"):
+            payment_return.action_undo("2026-03-25")
+            self._assert_promise(promise, "kept", 200.0)
 
 
 @tagged("post_install", "-at_install")
