@@ -7,7 +7,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL, clean_context
 
-from ..tools.tax_split import spread
+from ..tools.tax_split import close_gap
 from .collections_posting import REFUSED_ACCOUNT_TYPES
 from .collections_writeoff import OPEN_ITEMS
 
@@ -767,8 +767,9 @@ class CollectionsReimbursementPosting(models.AbstractModel):
     def _prepare_transfer_vals(self, company, unit, bill):
         """Return the values of the entry from the receivable to the clearing account.
 
-        It has the value of the bill in company currency, so that the clearing account
-        closes; what the rate has won or lost is the customer's, as for any payment.
+        It has the rate of the bill, and its value in company currency, so that the
+        clearing account closes; what the rate has won or lost is the customer's, as for
+        any payment.
 
         :param company: the `res.company`
         :param unit: the `Unit`
@@ -783,8 +784,17 @@ class CollectionsReimbursementPosting(models.AbstractModel):
             )
             for account, group in self._get_open(unit).grouped("account_id").items()
         }
-        balances = spread(
-            list(amounts.values()), clearing.balance, company.currency_id.rounding
+        # Each at the rate of the bill. Cut in proportion, the rounding of a small bill
+        # would grow with what an account has more than is left of all together.
+        company_currency = company.currency_id
+        balances = close_gap(
+            [
+                company_currency.round(amount / clearing.currency_rate)
+                for amount in amounts.values()
+            ],
+            list(amounts.values()),
+            clearing.balance,
+            company_currency.rounding,
         )
         common = {
             "name": text,

@@ -120,6 +120,46 @@ class TestReimbursementCurrency(ReimbursementCommon):
         reimbursement.action_cancel()
         self._assert_undone(books, states, (credit, invoice))
 
+    def test_little_is_left_of_much_on_two_accounts(self):
+        """A cent left of 500.00 on either side moves no more than a cent by rounding.
+
+        Cut in proportion, the rounding of that cent (0.009 USD) made an exchange loss
+        of 50.00 on one account and a gain of 49.99 on the other.
+        """
+        pound = self.setup_other_currency("GBP", rates=[("2026-01-01", 1.1111)])
+        other = self._create_account(
+            "Other receivable", "121900", "asset_receivable", reconcile=True
+        )
+        invoice = self._create_item(
+            self.partner, 499.99, "2026-01-31", currency_id=pound.id
+        )
+        self.partner.property_account_receivable_id = other
+        credit = self._create_item(
+            self.partner, -500, "2026-01-31", currency_id=pound.id
+        )
+        books, states = self._get_books(), self._get_states(invoice, credit)
+        reimbursement = self._reimburse(include_open_debits=True, minimum=0.0)
+        self.assertEqual(reimbursement.amount, 0.01)
+        self._assert_entry(
+            reimbursement.transfer_move_id,
+            [
+                (self.receivable, 0, 450),
+                (other, 450.01, 0),
+                (self.clearing_account, 0, 0.01),
+            ],
+        )
+        items = self._get_term_lines(invoice, credit)
+        partials = items.matched_debit_ids | items.matched_credit_ids
+        for line in partials.exchange_move_id.line_ids:
+            self.assertLessEqual(abs(line.balance), 0.01)
+        for item in items:
+            self.assertRecordValues(
+                item, [{"amount_residual": 0.0, "amount_residual_currency": 0.0}]
+            )
+        self._assert_clearing_closed()
+        reimbursement.action_cancel()
+        self._assert_undone(books, states, (invoice, credit))
+
     def test_each_company_on_its_own(self):
         data = self.setup_other_company()
         other = data["company"]

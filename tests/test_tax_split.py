@@ -2,7 +2,7 @@ import random
 
 from odoo.tests import BaseCase, tagged
 
-from ..tools.tax_split import spread
+from ..tools.tax_split import close_gap, spread
 
 
 @tagged("post_install", "-at_install")
@@ -35,6 +35,18 @@ class TestTaxSplit(BaseCase):
     def test_nothing_is_proportional_to_zero(self):
         with self.assertRaises(ValueError):
             spread([10.0, -10.0], 5.0, 0.01)
+
+    def test_gap_is_closed_by_the_largest(self):
+        weights = [-499.99, 500.0]
+        self.assertEqual(
+            close_gap([-450.0, 450.0], weights, 0.01, 0.01), [-450, 450.01]
+        )
+        self.assertEqual(close_gap([450.0], [500.0], 450.0, 0.01), [450.0])
+
+    def test_closing_a_gap_changes_no_sign(self):
+        shares = close_gap([0.01] * 5, [0.006] * 5, 0.03, 0.01)
+        self.assertEqual(shares, [0.0, 0.0, 0.01, 0.01, 0.01])
+        self.assertEqual(close_gap([0.0, 0.0], [-0.4, 0.6], 0.01, 0.01), [0.0, 0.01])
 
     def test_any_cut_adds_up(self):
         chance = random.Random(20261121)  # the same cuts in every run

@@ -39,21 +39,52 @@ def spread(weights, amount, rounding):
         raise ValueError("weights add up to zero")
     whole = to_units(amount, rounding)
     shares = [_divide(unit * whole, total) for unit in units]
+    # The sign that each share has to keep.
+    directions = [unit * whole * total for unit in units]
+    shares = _place_rest(shares, directions, whole)
+    return [from_units(share, rounding) for share in shares]
+
+
+def close_gap(shares, weights, amount, rounding):
+    """Correct shares that were rounded on their own, so that they add up.
+
+    What is left or missing goes to the largest, as in `spread`.
+
+    :param list[float] shares: in the currency
+    :param list[float] weights: what the shares are for, of any sign; none is zero
+    :param float amount: what the shares have to add up to
+    :param float rounding: the currency's rounding, such as 0.01
+    :return: the shares in the same order; none has another sign than its weight
+    :rtype: list[float]
+    """
+    units = [to_units(share, rounding) for share in shares]
+    closed = _place_rest(units, weights, to_units(amount, rounding))
+    return [from_units(share, rounding) for share in closed]
+
+
+def _place_rest(shares, weights, whole):
+    """Give what shares lack to the largest one that keeps the sign of its weight.
+
+    :param list[int] shares: in units
+    :param list weights: how large they are, and their signs
+    :param int whole: what the shares have to add up to
+    :rtype: list[int]
+    """
+    shares = list(shares)
+    order = sorted(range(len(weights)), key=lambda i: (-abs(weights[i]), i))
     rest = whole - sum(shares)
-    for position in sorted(range(len(units)), key=lambda i: (-abs(units[i]), i)):
+    for position in order:
         if not rest:
             break
         share = shares[position] + rest
-        direction = units[position] * whole * total
-        if share * direction < 0:
+        if share * weights[position] < 0:
             share = 0
         rest -= share - shares[position]
         shares[position] = share
     if rest:
         # Only weights that nearly cancel out come here: the largest takes it all.
-        largest = max(range(len(units)), key=lambda i: abs(units[i]))
-        shares[largest] += rest
-    return [from_units(share, rounding) for share in shares]
+        shares[order[0]] += rest
+    return shares
 
 
 def _divide(dividend, divisor):
