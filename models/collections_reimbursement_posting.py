@@ -38,7 +38,7 @@ class Position(NamedTuple):
     debit: float  # open debits of any day
     oldest_date: Any  # of the credits
     is_disputed: bool
-    has_discount: bool  # whether a debit was promised a cash discount
+    has_discount: bool  # whether one of the items was promised a cash discount
 
 
 class Proposal(NamedTuple):
@@ -264,7 +264,9 @@ class CollectionsReimbursementPosting(models.AbstractModel):
                        COALESCE(SUM(amount) FILTER (WHERE amount > 0), 0),
                        MIN(date) FILTER (WHERE is_credit),
                        BOOL_OR(is_disputed AND (is_credit OR amount > 0)),
-                       BOOL_OR(amount > 0 AND discount_date IS NOT NULL)
+                       BOOL_OR(
+                           discount_date IS NOT NULL AND (is_credit OR amount > 0)
+                       )
                   FROM item
                  WHERE partner_id IN (SELECT partner_id FROM item WHERE is_credit)
               GROUP BY partner_id, currency_id
@@ -341,9 +343,9 @@ class CollectionsReimbursementPosting(models.AbstractModel):
             company,
             self.env["res.partner"].union(*(position.partner for position in credits)),
         )
-        discounts = {}
+        changes = {}
         if include_open_debits:
-            discounts = self._get_expected_discounts(company, date, credits)
+            changes = self._get_expected_changes(company, date, credits)
         rates = {
             currency: currency._get_conversion_rate(
                 currency, company.currency_id, company, date
@@ -354,7 +356,7 @@ class CollectionsReimbursementPosting(models.AbstractModel):
             self._get_proposal(
                 company,
                 position,
-                discounts.get(position, 0.0),
+                changes.get(position, 0.0),
                 rates[position.currency],
                 minimum,
                 include_open_debits,
@@ -369,7 +371,7 @@ class CollectionsReimbursementPosting(models.AbstractModel):
         self,
         company,
         position,
-        discount,
+        change,
         rate,
         minimum,
         include_open_debits,
@@ -378,14 +380,14 @@ class CollectionsReimbursementPosting(models.AbstractModel):
     ):
         """Return what is to be done with one position, see `_get_proposals`.
 
-        :param float discount: what the credits earn by paying the debits
+        :param float change: what settling the debits adds to the net
         :param float rate: of the day, to company currency
         :param vendor: the `res.partner`, may be empty
         :param list owing: the positions of the customer with debits
         :rtype: Proposal
         """
         currency = position.currency
-        net = currency.round(position.credit - position.debit + discount)
+        net = currency.round(position.credit - position.debit + change)
         amount = max(net, 0.0)
         amount_company = company.currency_id.round(amount * rate)
         debts = ", ".join(
@@ -418,31 +420,60 @@ class CollectionsReimbursementPosting(models.AbstractModel):
         return Proposal(position, amount, amount_company, vendor, problems, note)
 
     @api.model
-    def _get_expected_discounts(self, company, date, positions):
-        """Return the cash discounts that settling debits with credits will earn.
+    def _get_expected_changes(self, company, date, positions):
+        """Return what settling debits with credits adds to what is left.
+
+        Cash discounts, and small differences that are booked.
 
         :param list positions: list of `Position`
-        :return: amounts in the currency of the position, by position
+        :return: amounts in the currency of the position, negative for less, by position
         :rtype: dict
         """
+        Settlement = self.env["collections.settlement"]
+        books_differences = Settlement._books_differences(company)
         concerned = {
             (position.partner, position.currency): position
             for position in positions
-            if position.has_discount
+            if position.debit and (books_differences or position.has_discount)
         }
         if not concerned:
             return {}
         partners = self.env["res.partner"].union(*(key[0] for key in concerned))
-        Settlement = self.env["collections.settlement"]
-        discounts = {}
-        for key, items in self._get_items(company, date, partners).items():
-            if key not in concerned:
-                continue
-            allocations = Settlement._get_allocations(self._get_settlements(items))
-            discounts[concerned[key]] = sum(
-                allocation.discount for allocation in allocations
+        plans = {
+            concerned[key]: self._get_settlements(items)
+            for key, items in self._get_items(company, date, partners).items()
+            if key in concerned
+        }
+        self._fetch_matches(plans.values())
+        return {
+            # Credit and item of an allocation are both in the currency of the position.
+            position: sum(
+                (allocation.discount + allocation.shortage - allocation.excess)
+                # Of a credit note that was paid out they take a part of the credit.
+                * (1 if allocation.item.amount_residual_currency > 0 else -1)
+                for allocation in Settlement._get_allocations(plan)
             )
-        return discounts
+            for position, plan in plans.items()
+        }
+
+    @api.model
+    def _fetch_matches(self, plans):
+        """Read for all customers at once what discounts and differences depend on.
+
+        :param plans: the plans of all of them, see `_get_settlements`
+        """
+        lines = self.env["account.move.line"].union(
+            *(group for plan in plans for group in plan)
+        )
+        partials = lines.matched_debit_ids | lines.matched_credit_ids
+        partials.cash_discount_move_id.mapped("reversal_move_ids")
+        lines_sudo = lines.filtered("discount_date").sudo()  # offers belong to items
+        lines_sudo.cash_discount_offer_ids.mapped("date")
+        matched = partials.debit_move_id | partials.credit_move_id
+        # Of payments the entry tells whether core has booked its discount there.
+        payments = lines.filtered(self.env["collections.settlement"]._is_payment)
+        (matched.move_id | payments.move_id).mapped("state")
+        payments.move_id.line_ids.mapped("account_id")
 
     # === VENDORS === #
 

@@ -168,14 +168,18 @@ class CollectionsSettlement(models.AbstractModel):
         return self._is_wanted(item) or self._has_tolerance(item)
 
     @api.model
+    def _books_differences(self, company):
+        """Tell whether a company books what is paid a little too much or too little."""
+        return bool(
+            company.collections_max_overunderpayment
+            or company.collections_max_penny_difference
+        )
+
+    @api.model
     def _has_tolerance(self, item):
         """Tell whether small differences of an item are booked."""
-        company = item.company_id
         return bool(
-            (
-                company.collections_max_overunderpayment
-                or company.collections_max_penny_difference
-            )
+            self._books_differences(item.company_id)
             and item.account_type == "asset_receivable"
             and item.move_id.is_sale_document(True)
         )
