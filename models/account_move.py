@@ -1,5 +1,6 @@
 import datetime
 from collections import Counter, defaultdict
+from contextlib import contextmanager
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
@@ -584,7 +585,8 @@ class AccountMove(models.Model):
             origin = move.reversed_entry_id
             if origin:
                 origin._check_reversal(move)
-            elif not all(
+                continue
+            if not all(
                 line.collections_writeoff_line_id
                 for line in move.line_ids
                 if line.account_type == "asset_receivable"
@@ -596,6 +598,36 @@ class AccountMove(models.Model):
                         move=move.display_name,
                     )
                 )
+            move._check_no_suspense_account()
+
+    def _check_no_suspense_account(self):
+        """Refuse a write-off with a part on the suspense account of the bank.
+
+        Nobody would look for a loss there. Odoo itself puts what does not add up in an
+        entry with taxes on that account.
+
+        :raise UserError: names the account
+        """
+        company = self.company_id
+        suspense = company.account_journal_suspense_account_id
+        if not suspense & self.line_ids.account_id:
+            return
+        # Whoever may post has to know, also who does not see the customer's account.
+        customer_sudo = self.partner_id.sudo().with_company(company)
+        chosen = (
+            self.collections_writeoff_reason_id.with_company(company).account_id
+            | customer_sudo.collections_writeoff_account_id.sudo(self.env.su)
+            | company.collections_writeoff_account_id
+        )
+        if suspense - chosen:
+            raise UserError(
+                self.env._(
+                    "%(move)s has a line on the suspense account %(account)s. Give the "
+                    "line another account, or delete the draft and write off again.",
+                    move=self.display_name,
+                    account=suspense.display_name,
+                )
+            )
 
     def _check_reversal(self, reversal):
         """Refuse a second reversal, and one that differs from what it takes back."""
@@ -669,6 +701,28 @@ class AccountMove(models.Model):
         if not WRITEOFF_FIELDS.isdisjoint(vals):
             self.env["collections.posting"]._check_writes_off()
         return super().write(vals)
+
+    @contextmanager
+    def _sync_tax_lines(self, container):
+        # EXTENDS account, which would reckon the tax anew from what is left of its base
+        # once somebody changes a line. Here it is a share of the tax of documents.
+        others = {"records": container["records"]._filter_no_writeoffs()}
+        with super()._sync_tax_lines(others):
+            yield
+            others["records"] = container["records"]._filter_no_writeoffs()
+
+    @contextmanager
+    def _sync_unbalanced_lines(self, container):
+        # EXTENDS account: what does not add up in a write-off is for the reviewer to
+        # mend, not for the suspense account
+        others = {"records": container["records"]._filter_no_writeoffs()}
+        with super()._sync_unbalanced_lines(others):
+            yield
+            others["records"] = container["records"]._filter_no_writeoffs()
+
+    def _filter_no_writeoffs(self):
+        """Return the entries that neither write something off nor take that back."""
+        return self.filtered(lambda move: not move.collections_writeoff_reason_id)
 
     def _post(self, soft=True):
         # EXTENDS account: write-offs are matched with their items when they are posted,

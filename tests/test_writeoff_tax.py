@@ -1,4 +1,5 @@
 from odoo import Command
+from odoo.exceptions import UserError
 from odoo.tests import Form, tagged
 
 from .common import WriteoffCommon
@@ -439,6 +440,90 @@ class TestWriteoffTax(WriteoffTaxCommon):
         self.assertEqual(self._get_tagged(move), tags)
         move.action_post()
         self.assertEqual(invoice.payment_state, "paid")
+
+    def _create_draft(self, *invoices):
+        self.company.collections_writeoff_draft = True
+        moves = self.env["account.move"].union(*invoices)
+        return self._write_off(moves)
+
+    def _get_loss(self, move):
+        return move.line_ids.filtered(
+            lambda line: line.account_id == self.writeoff_account
+        )
+
+    def _get_amounts(self, move):
+        return sorted(move.line_ids.mapped("balance"))
+
+    def test_reviewer_changes_a_line_and_keeps_the_amounts(self):
+        """The tax is what the invoices say, not what the base would give."""
+        tax = self._create_tax("T21", 21)
+        fixed = self._create_tax("F2", 2, amount_type="fixed")
+        plan = self.env["account.analytic.plan"].create({"name": "Projects"})
+        project = self.env["account.analytic.account"].create(
+            {"name": "Losses", "plan_id": plan.id}
+        )
+        small = [self._create_invoice([(10.02, tax)]) for _position in range(4)]
+        big = self._create_invoice([(20, tax | fixed)])
+        big.button_draft()
+        big.invoice_line_ids.quantity = 5
+        big.action_post()
+        for invoices, tax_amount in ((small, 8.4), ([big], 31.0)):
+            move = self._create_draft(*invoices)
+            amounts = self._get_amounts(move)
+            loss = self._get_loss(move)
+            with Form(move) as form:
+                position = move.line_ids.ids.index(loss.id)
+                with form.line_ids.edit(position) as line:
+                    line.account_id = self.other_tax_account
+            self.assertEqual(self._get_amounts(move), amounts)
+            distribution = {str(project.id): 100}
+            loss.analytic_distribution = distribution
+            move.write(
+                {
+                    "line_ids": [
+                        Command.update(
+                            loss.id, {"account_id": self.writeoff_account.id}
+                        )
+                    ]
+                }
+            )
+            self.assertEqual(self._get_amounts(move), amounts)
+            self.assertEqual(loss.analytic_distribution, distribution)
+            move.action_post()
+            self.assertEqual(self._get_amounts(move), amounts)
+            self.assertEqual(move.collections_writeoff_tax_amount, tax_amount)
+            self.assertEqual({i.payment_state for i in invoices}, {"paid"})
+
+    def test_reviewer_leaves_an_entry_that_does_not_add_up(self):
+        tax = self._create_tax("T21", 21)
+        invoice = self._create_invoice([(100, tax)])
+        move = self._create_draft(invoice)
+        loss = self._get_loss(move)
+        item = move.line_ids.filtered("collections_writeoff_line_id")
+        taxed = move.line_ids - item - loss
+        halved = [
+            Command.update(item.id, {"balance": -60.5}),
+            Command.update(loss.id, {"balance": 50}),
+        ]
+        with self.assertRaisesRegex(UserError, "not balanced"), self.cr.savepoint():
+            move.write({"line_ids": halved})
+        with self.assertRaisesRegex(UserError, "not balanced"), self.cr.savepoint():
+            loss.balance = 50
+        halved.append(Command.update(taxed.id, {"balance": 10.5}))
+        move.write({"line_ids": halved})
+        move.action_post()
+        self.assertEqual(move.collections_writeoff_tax_amount, 10.5)
+        self.assertEqual(invoice.amount_residual, 60.5)
+
+    def test_nothing_stays_on_the_suspense_account(self):
+        tax = self._create_tax("T21", 21)
+        move = self._create_draft(self._create_invoice([(100, tax)]))
+        suspense = self.company.account_journal_suspense_account_id
+        self._get_loss(move).account_id = suspense
+        with self.assertRaisesRegex(UserError, "suspense account"):
+            move.action_post()
+        self.company.collections_writeoff_account_id = suspense
+        move.action_post()
 
     def test_reversal_in_draft_of_lines_of_both_signs(self):
         t20, t7 = self._create_tax("T20", 20), self._create_tax("T7", 7)
