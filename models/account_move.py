@@ -771,6 +771,10 @@ class AccountMove(models.Model):
                 )
             )
         self._check_not_written_off()
+        # A document posted again need not be what the waiting entry was made from.
+        self.env["collections.writeoff"]._check_not_pending(
+            self.line_ids.filtered(lambda line: line.account_type == "asset_receivable")
+        )
         entries._unmatch_writeoffs()
         self.line_ids.cash_discount_offer_ids.sudo().unlink()  # made again when posted
         result = super().button_draft()

@@ -92,6 +92,8 @@ class CollectionsWriteoff(models.AbstractModel):
         :return: the draft `account.move` by item
         :rtype: dict
         """
+        if not items:
+            return {}
         lines = self.env["account.move.line"].search(
             [
                 ("collections_writeoff_line_id", "in", items.ids),
@@ -145,15 +147,7 @@ class CollectionsWriteoff(models.AbstractModel):
                     items=self._get_names(closed),
                 )
             )
-        pending = self._get_pending_items(items)
-        if pending:
-            raise UserError(
-                self.env._(
-                    "These items stand in a write-off that waits to be posted: "
-                    "%(items)s. Post, change or delete the draft entry.",
-                    items=self._get_names(items.browse(item.id for item in pending)),
-                )
-            )
+        self._check_not_pending(items)
         if len(items.company_id) > 1:
             raise UserError(
                 self.env._(
@@ -161,6 +155,23 @@ class CollectionsWriteoff(models.AbstractModel):
                     "off one company at a time; the company switch at the top right "
                     "narrows the lists.",
                     companies=", ".join(items.company_id.mapped("name")),
+                )
+            )
+
+    @api.model
+    def _check_not_pending(self, items):
+        """Refuse items that stand in a write-off in review.
+
+        :param items: `account.move.line`
+        :raise UserError: names the items
+        """
+        pending = self._get_pending_items(items)
+        if pending:
+            raise UserError(
+                self.env._(
+                    "These items stand in a write-off that waits to be posted: "
+                    "%(items)s. Post, change or delete the draft entry.",
+                    items=self._get_names(items.browse(item.id for item in pending)),
                 )
             )
 

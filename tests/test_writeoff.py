@@ -318,6 +318,26 @@ class TestWriteoff(WriteoffCommon):
         draft.action_post()
         self.assertEqual(big_invoice.payment_state, "paid")
 
+    def test_document_in_review_is_not_reset(self):
+        """It could be posted again with another customer, or other taxes."""
+        self.company.collections_writeoff_draft = True
+        invoice = self._create_item(self.partner, 100, "2026-01-31")
+        payment = self._create_payment(self.partner, 30, "2026-02-01")
+        other = self._create_item(self.partner, 5, "2026-01-31")
+        for document, undos in (
+            (invoice, (invoice.button_draft, invoice.button_cancel)),
+            (payment, (payment.action_draft, payment.action_cancel)),
+        ):
+            for release in ("button_cancel", "unlink"):
+                move = self._write_off(self._get_term_lines(document))
+                for undo in undos:
+                    with self.assertRaisesRegex(UserError, "waits to be posted"):
+                        undo()
+                other.button_draft()
+                other.action_post()
+                getattr(move, release)()
+            undos[0]()
+
     def test_draft_complains_when_items_were_paid_meanwhile(self):
         self.company.collections_writeoff_draft = True
         invoice = self._create_item(self.partner, 100, "2026-01-31")

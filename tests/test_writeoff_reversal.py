@@ -287,15 +287,15 @@ class TestWriteoffReversal(WriteoffCommon):
 
     def test_item_gone_while_in_review(self):
         self.company.collections_writeoff_draft = True
-        move = self._write_off(self.other)
-        self.other.button_draft()
-        self.other.unlink()
+        statement_line = self._create_bank_transaction()
+        move = self._write_off(self._get_term_lines(statement_line.move_id))
+        statement_line.action_undo_reconciliation()
         with self.assertRaises(UserError) as error:
             move.action_post()
         self.assertIn("is gone", str(error.exception))
 
-    def test_item_of_a_write_off_is_not_deleted(self):
-        statement_line = self.env["account.bank.statement.line"].create(
+    def _create_bank_transaction(self):
+        return self.env["account.bank.statement.line"].create(
             {
                 "journal_id": self.company_data["default_journal_bank"].id,
                 "date": "2026-03-01",
@@ -305,6 +305,9 @@ class TestWriteoffReversal(WriteoffCommon):
                 "counterpart_account_id": self.receivable.id,
             }
         )
+
+    def test_item_of_a_write_off_is_not_deleted(self):
+        statement_line = self._create_bank_transaction()
         item = self._get_term_lines(statement_line.move_id)
         move = self._write_off(item)
         with self.assertRaises(UserError):
