@@ -340,7 +340,7 @@ class CollectionsWriteoff(models.AbstractModel):
         """
         if moves.company_id.collections_writeoff_draft:
             return moves
-        partners = self._get_partners_to_review(parts)
+        partners = set(self._get_partners_to_review(parts))
         return moves.filtered(lambda move: move.partner_id in partners)
 
     @api.model
@@ -350,21 +350,20 @@ class CollectionsWriteoff(models.AbstractModel):
         What counts are the debts, or the credits when they are more.
 
         :param list parts: list of `ItemPart`
-        :return: `res.partner`, empty when the company reviews nothing by amount
+        :return: each `res.partner`, an empty one for items that belong to nobody; none
+            when the company reviews nothing by amount
+        :rtype: list
         """
-        partners = self.env["res.partner"]
         company = parts[0].item.company_id
         limit = company.collections_writeoff_review_amount
         if not limit:
-            return partners
+            return []
         sums = defaultdict(lambda: [0.0, 0.0])
         for part in parts:
             partner = part.item.partner_id.commercial_partner_id
             sums[partner][part.balance < 0] += abs(part.balance)
         compare = company.currency_id.compare_amounts
-        return partners.union(
-            *(partner for partner in sums if compare(max(sums[partner]), limit) >= 0)
-        )
+        return [partner for partner in sums if compare(max(sums[partner]), limit) >= 0]
 
     # === ENTRIES === #
 

@@ -274,25 +274,23 @@ class TestWriteoff(WriteoffCommon):
             is_loss = line.account_id == self.writeoff_account
             self.assertEqual(bool(line.analytic_distribution), is_loss)
 
-    def test_items_without_customer(self):
+    def _create_item_of_nobody(self, amount):
+        revenue = self.company_data["default_account_revenue"]
         entry = self.env["account.move"].create(
             {
                 "move_type": "entry",
                 "date": "2026-01-31",
                 "line_ids": [
-                    Command.create({"account_id": self.receivable.id, "debit": 9}),
-                    Command.create(
-                        {
-                            "account_id": self.company_data[
-                                "default_account_revenue"
-                            ].id,
-                            "credit": 9,
-                        }
-                    ),
+                    Command.create({"account_id": self.receivable.id, "debit": amount}),
+                    Command.create({"account_id": revenue.id, "credit": amount}),
                 ],
             }
         )
         entry.action_post()
+        return entry
+
+    def test_items_without_customer(self):
+        entry = self._create_item_of_nobody(9)
         snapshot = self._run_snapshot("2026-03-31")
         row = snapshot.balance_ids.filtered(lambda row: not row.partner_id)
         move = self._write_off(row)
@@ -317,6 +315,23 @@ class TestWriteoff(WriteoffCommon):
         self.assertIn("review", draft.message_ids[:1].body)
         draft.action_post()
         self.assertEqual(big_invoice.payment_state, "paid")
+
+    def test_review_of_items_without_customer(self):
+        self.company.collections_writeoff_review_amount = 1000.0
+        entry = self._create_item_of_nobody(5000)
+        wizard = self._create_wizard(self._get_term_lines(entry))
+        self.assertIn("no customer", wizard.review_message)
+        wizard.action_write_off()
+        self.assertEqual(wizard.move_ids.state, "draft")
+        # Nobody and somebody else are counted apart.
+        small = self._create_item(self.partner, 999, "2026-01-31")
+        other = self._create_item_of_nobody(1000)
+        wizard = self._create_wizard(self._get_term_lines(small, other))
+        self.assertNotIn(self.partner.name, wizard.review_message)
+        wizard.action_write_off()
+        states = {move.partner_id: move.state for move in wizard.move_ids}
+        nobody = self.env["res.partner"]
+        self.assertEqual(states, {self.partner: "posted", nobody: "draft"})
 
     def test_document_in_review_is_not_reset(self):
         """It could be posted again with another customer, or other taxes."""

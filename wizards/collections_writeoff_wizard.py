@@ -289,7 +289,9 @@ class CollectionsWriteoffWizard(models.TransientModel):
             limit=company.currency_id.format(
                 company.collections_writeoff_review_amount
             ),
-            customers=Writeoff._join_names(partners.mapped("name")),
+            customers=Writeoff._join_names(
+                partner.name or self.env._("no customer") for partner in partners
+            ),
         )
 
     # === ACTION METHODS === #
