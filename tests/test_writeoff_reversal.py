@@ -332,6 +332,25 @@ class TestWriteoffReversal(WriteoffCommon):
         reversal = self._get_reversal(move.action_reverse_writeoff())
         self.assertEqual(reversal.date, later)
 
+    def test_wizard_proposes_no_day_before_the_write_off(self):
+        later = fields.Date.add(fields.Date.today(), days=40)
+        earlier = self._write_off(self.invoice, date="2026-03-31")
+        move = self._write_off(self.other, date=later)
+        action = (move | earlier).action_open_writeoff_reversal()
+        wizard = self.env[action["res_model"]].browse(action["res_id"])
+        self.assertEqual(wizard.date, later)
+        wizard.action_reverse()
+        self.assertEqual(set(wizard.reversal_ids.mapped("date")), {later})
+        move = self._write_off(self.other, date=later)
+        Wizard = self.env["collections.writeoff.reversal.wizard"]
+        move_ids = [Command.set(move.ids)]
+        self.assertEqual(Wizard.create({"move_ids": move_ids}).date, later)
+        # Who enters another day gets it.
+        wizard = Wizard.create({"move_ids": move_ids, "date": "2026-05-31"})
+        wizard.action_reverse()
+        self.assertEqual(str(wizard.reversal_ids.date), "2026-05-31")
+        self._assert_back()
+
     def test_fields_are_not_written_by_hand(self):
         move = self._write_off(self.other)
         bookkeeper = self._create_user("bookkeeper", "account.group_account_user")

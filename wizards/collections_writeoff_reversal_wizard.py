@@ -10,7 +10,13 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
     _description = "Reverse Write-offs"
 
     comment = fields.Char(help="Text of the reversals, such as who paid after all.")
-    date = fields.Date(required=True, default=fields.Date.context_today)
+    date = fields.Date(
+        required=True,
+        compute="_compute_date",
+        store=True,
+        readonly=False,
+        precompute=True,
+    )
     move_ids = fields.Many2many(
         comodel_name="account.move", string="Write-offs", required=True
     )
@@ -26,6 +32,13 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
         readonly=True,
     )
     lock_message = fields.Char(compute="_compute_lock_message")
+
+    @api.depends("move_ids")
+    def _compute_date(self):
+        # Nothing is taken back before it was booked, unless somebody wants it so.
+        today = fields.Date.context_today(self)
+        for wizard in self:
+            wizard.date = max([today, *wizard.move_ids.mapped("date")])
 
     @api.depends("move_ids")
     def _compute_item_ids(self):
