@@ -240,7 +240,16 @@ class AccountMoveLine(models.Model):
     def write(self, vals):
         if "collections_writeoff_line_id" in vals:
             self.env["collections.posting"]._check_writes_off()
-        return super().write(vals)
+        if "amount_currency" not in vals or not vals.keys().isdisjoint(
+            ("balance", "debit", "credit", "currency_id")
+        ):
+            return super().write(vals)
+        # Core would value the amount at the rate of the day of the entry.
+        valued = self._filter_valued_by_items()
+        for line in valued:
+            balance = line._get_writeoff_balance(vals["amount_currency"])
+            super(AccountMoveLine, line).write({**vals, "balance": balance})
+        return super(AccountMoveLine, self - valued).write(vals)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_written_off(self):
@@ -257,6 +266,17 @@ class AccountMoveLine(models.Model):
                     moves=", ".join(writeoffs.mapped("display_name")),
                 )
             )
+
+    # === ONCHANGE METHODS === #
+
+    @api.onchange("amount_currency", "currency_id")
+    def _inverse_amount_currency(self):
+        # EXTENDS account: neither another day nor another amount makes a write-off in
+        # review take the rate of the day. What is saved has its balance already.
+        valued = self.filtered(lambda line: not line.id)._filter_valued_by_items()
+        for line in valued:
+            line.balance = line._origin._get_writeoff_balance(line.amount_currency)
+        return super(AccountMoveLine, self - valued)._inverse_amount_currency()
 
     # === ACTION METHODS === #
 
@@ -489,6 +509,36 @@ class AccountMoveLine(models.Model):
             self.company_currency_id.round(sign * self.balance) or 0.0,
         )
 
+    def _filter_valued_by_items(self):
+        """Return the lines of write-offs in review that have a value of their own.
+
+        It is the one that the items are booked with, whatever the rate of the day.
+        """
+        return self.filtered(
+            lambda line: (
+                line.currency_id != line.company_currency_id
+                and line.move_id.state == "draft"
+                and line.move_id.collections_writeoff_reason_id
+                and line._origin.currency_id == line.currency_id
+                and line._origin.amount_currency
+            )
+        )
+
+    def _get_writeoff_balance(self, amount_currency):
+        """Return what another amount of a line in a write-off is worth.
+
+        :param float amount_currency: in the currency of the line
+        :return: the balance, at the rate of what is open of the item, else of the line
+        """
+        self.ensure_one()
+        item = self.collections_writeoff_line_id
+        whole, balance = self.amount_currency, self.balance
+        if not self.currency_id.compare_amounts(amount_currency, whole):
+            return balance
+        if item.currency_id == self.currency_id and item.amount_residual_currency:
+            whole, balance = item.amount_residual_currency, item.amount_residual
+        return self.company_currency_id.round(balance * amount_currency / whole)
+
     def _check_writeoff_items_open(self):
         """Check that what lines of write-offs close is still open.
 
@@ -496,36 +546,73 @@ class AccountMoveLine(models.Model):
         """
         problems = []
         for item, lines in self.grouped("collections_writeoff_line_id").items():
-            amount_currency = -sum(lines.mapped("amount_residual_currency"))
-            amount = -sum(lines.mapped("amount_residual"))
-            currency = item.currency_id
-            if (
-                item.parent_state != "posted"
-                or lines.currency_id != currency
-                or lines.account_id != item.account_id
-                or not _is_part(
-                    amount_currency, item.amount_residual_currency, currency
-                )
-                or not _is_part(amount, item.amount_residual, item.company_currency_id)
-            ):
-                problems.append(
-                    self.env._(
-                        "%(item)s: %(open)s is open, %(amount)s would be written off "
-                        "by %(move)s",
-                        item=item.move_id.display_name,
-                        open=currency.format(item.amount_residual_currency),
-                        amount=currency.format(amount_currency),
-                        move=lines.move_id.display_name,
-                    )
-                )
+            problem = lines._find_writeoff_problem(item)
+            if problem:
+                problems.append(problem)
         if problems:
             raise UserError(
                 self.env._(
-                    "Items were paid or changed since the write-off was made. Change "
-                    "or delete the draft entry.\n%(items)s",
+                    "Items were paid or changed since the write-off was made, or it "
+                    "was changed. Change or delete the draft entry.\n%(items)s",
                     items="\n".join(problems),
                 )
             )
+
+    def _find_writeoff_problem(self, item):
+        """Return why lines of write-offs cannot close an item, as a text, or None.
+
+        :param item: the `account.move.line` that the lines write off
+        """
+
+        def get_names():
+            return {
+                "item": item.move_id.display_name,
+                "move": ", ".join(self.move_id.mapped("display_name")),
+            }
+
+        if item.parent_state != "posted":
+            return self.env._("%(item)s is not posted any more", **get_names())
+        if self.account_id != item.account_id or self.currency_id != item.currency_id:
+            return self.env._(
+                "%(item)s is booked on %(account)s in %(currency)s, %(move)s has "
+                "another account or currency",
+                account=item.account_id.display_name,
+                currency=item.currency_id.name,
+                **get_names(),
+            )
+        amount_currency = -sum(self.mapped("amount_residual_currency"))
+        amount = -sum(self.mapped("amount_residual"))
+        open_currency, open_amount = item.amount_residual_currency, item.amount_residual
+        currency, company_currency = item.currency_id, item.company_currency_id
+        if not _is_part(amount_currency, open_currency, currency) or (
+            currency == company_currency
+            and not _is_part(amount, open_amount, company_currency)
+        ):
+            return self.env._(
+                "%(item)s: %(open)s is open, %(amount)s would be written off by "
+                "%(move)s",
+                open=currency.format(open_currency),
+                amount=currency.format(amount_currency),
+                **get_names(),
+            )
+        # All of the currency with a part of its value would leave an item that nobody
+        # can pay. What has no amount in currency may go bit by bit.
+        is_whole = open_currency and not currency.compare_amounts(
+            amount_currency, open_currency
+        )
+        if not _is_part(amount, open_amount, company_currency) or (
+            is_whole and company_currency.compare_amounts(amount, open_amount)
+        ):
+            return self.env._(
+                "%(item)s: %(open)s is open and booked with %(balance)s, %(amount)s "
+                "would be written off with %(value)s by %(move)s",
+                open=currency.format(open_currency),
+                balance=company_currency.format(open_amount),
+                amount=currency.format(amount_currency),
+                value=company_currency.format(amount),
+                **get_names(),
+            )
+        return None
 
 
 def _is_part(part, whole, currency):

@@ -1,6 +1,6 @@
 from odoo import Command
 from odoo.exceptions import UserError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
 from .common import WriteoffCommon
 
@@ -255,3 +255,134 @@ class TestWriteoffCurrency(WriteoffCommon):
         self.assertEqual(invoice.payment_state, "paid")
         move.action_reverse_writeoff()
         self._assert_undone(books, states, [invoice])
+
+    def _create_draft(self, records, **values):
+        self.company.collections_writeoff_draft = True
+        return self._write_off(records, **values)
+
+    def _edit(self, move, date=None, amounts=()):
+        """Change a draft as people do.
+
+        :param date: the new date
+        :param amounts: pairs of a line and its new amount in currency
+        """
+        with Form(move) as form:
+            if date:
+                form.date = date
+            for line, amount in amounts:
+                with form.line_ids.edit(move.line_ids.ids.index(line.id)) as line_form:
+                    line_form.amount_currency = amount
+
+    def _get_pair(self, line):
+        return (line.amount_currency, line.balance)
+
+    def test_date_changed_in_review(self):
+        """The rate of the new day is none of a write-off's business."""
+        for first_date, date, is_posted in (
+            ("2016-12-31", "2017-05-31", False),
+            ("2017-05-01", "2016-12-31", False),
+            ("2017-05-01", "2017-05-31", True),
+        ):
+            invoice = self._create_euro_item(100)
+            states = self._get_states(invoice)
+            move = self._create_draft(invoice, date=first_date)
+            if is_posted:
+                move.action_post()
+                move.button_draft()
+            self._edit(move, date)
+            move.action_post()
+            self.assertEqual(str(move.date), date)
+            self._assert_entry(
+                move, [(self.receivable, 0, 200), (self.writeoff_account, 200, 0)]
+            )
+            item = self._get_term_lines(invoice)
+            self.assertEqual(
+                (item.amount_residual, item.amount_residual_currency), (0, 0)
+            )
+            move.action_reverse_writeoff("2017-07-31")
+            self.assertEqual(self._get_states(invoice), states)
+        self.assertFalse(self._get_exchange_entries())
+
+    def test_amount_changed_in_review(self):
+        for by_hand in (False, True):
+            with self.subTest(by_hand=by_hand):
+                invoice = self._create_euro_item(100)
+                move = self._create_draft(invoice, date="2016-12-31")
+                item_line = move.line_ids.filtered("collections_writeoff_line_id")
+                loss = move.line_ids - item_line
+                if by_hand:
+                    self._edit(move, "2017-05-31", [(item_line, -60), (loss, 60)])
+                else:
+                    move.write(
+                        {
+                            "date": "2017-05-31",
+                            "line_ids": [
+                                Command.update(item_line.id, {"amount_currency": -60}),
+                                Command.update(loss.id, {"amount_currency": 60}),
+                            ],
+                        }
+                    )
+                move.action_post()
+                self._assert_entry(
+                    move, [(self.receivable, 0, 120), (self.writeoff_account, 120, 0)]
+                )
+                item = self._get_term_lines(invoice)
+                self.assertEqual(
+                    (item.amount_residual, item.amount_residual_currency), (80, 40)
+                )
+        self.assertFalse(self._get_exchange_entries())
+
+    def test_tax_and_several_rates_in_review(self):
+        self.company.collections_writeoff_separate_tax = True
+        tax = self.company_data["default_tax_sale"]  # 15 %
+        line = Command.create(
+            {"name": "A", "price_unit": 33.33, "tax_ids": [Command.set(tax.ids)]}
+        )
+        for date in ("2016-06-30", "2017-06-30"):
+            self._create_euro_item(
+                0, date, move_type="out_invoice", invoice_line_ids=[line]
+            )
+        self._create_euro_item(-20)
+        move = self._create_draft(self.partner, date="2017-07-31")
+        books = sorted(move.line_ids.mapped(self._get_pair))
+        self._edit(move, "2016-11-30")
+        move.action_post()
+        self.assertEqual(
+            sorted(move.line_ids.mapped(self._get_pair)),
+            books,
+        )
+        self.assertFalse(self._get_exchange_entries())
+
+    def test_value_changed_in_review(self):
+        """What would leave a value without an amount is refused with both of them."""
+        invoice = self._create_euro_item(100)
+        move = self._create_draft(invoice, date="2016-12-31")
+        item_line = move.line_ids.filtered("collections_writeoff_line_id")
+        loss = move.line_ids - item_line
+        for balance in (50, 250):
+            move.write(
+                {
+                    "line_ids": [
+                        Command.update(item_line.id, {"balance": -balance}),
+                        Command.update(loss.id, {"balance": balance}),
+                    ]
+                }
+            )
+            with self.assertRaises(UserError) as error, self.cr.savepoint():
+                move.action_post()
+            for amount in ("100.00", "200.00", f"{balance}.00"):
+                self.assertIn(amount, str(error.exception))
+
+    def test_account_or_currency_changed_in_review(self):
+        other = self._create_account(
+            "Doubtful receivables", "121999", "asset_receivable", reconcile=True
+        )
+        for values in (
+            {"account_id": other.id},
+            {"currency_id": self.company.currency_id.id},
+        ):
+            invoice = self._create_euro_item(100)
+            move = self._create_draft(invoice, date="2016-12-31")
+            move.line_ids.filtered("collections_writeoff_line_id").write(values)
+            with self.assertRaisesRegex(UserError, "another account or currency"):
+                move.action_post()
