@@ -730,20 +730,17 @@ class AccountMove(models.Model):
         # again for invoices that come back
         entries = self.filtered("collections_writeoff_reason_id")
         again = self.filtered("posted_before")
-        if not entries:
-            posted = super()._post(soft)
-            posted._create_cash_discount_offers()
-            (posted & again).line_ids._judge_promises()
-            return posted
-        today = fields.Date.context_today(self)
-        due = entries.filtered(lambda move: not soft or move.date <= today)
-        due._check_writeoffs_before_post()
-        due.reversed_entry_id.filtered(
-            lambda move: move.state == "posted"
-        )._unmatch_writeoffs()
+        if entries:
+            today = fields.Date.context_today(self)
+            due = entries.filtered(lambda move: not soft or move.date <= today)
+            due._check_writeoffs_before_post()
+            due.reversed_entry_id.filtered(
+                lambda move: move.state == "posted"
+            )._unmatch_writeoffs()
         posted = super()._post(soft)
-        (posted & entries)._update_writeoff_amounts()
-        (posted & entries)._sync_writeoff_matching()
+        if entries:
+            (posted & entries)._update_writeoff_amounts()
+            (posted & entries)._sync_writeoff_matching()
         posted._create_cash_discount_offers()
         (posted & again).line_ids._judge_promises()
         return posted
@@ -785,13 +782,15 @@ class AccountMove(models.Model):
         # EXTENDS account: who cancels the bill means the reimbursement, and nobody
         # waits for what was promised on a cancelled invoice
         reimbursements = self._get_reimbursements_in_force()
-        if not reimbursements:
-            result = super().button_cancel()
-            self.line_ids._judge_promises()
-            return result
-        reimbursements.sudo(self.env.su).action_cancel()
-        rest = self.filtered(lambda move: move.state != "cancel")
-        return super(AccountMove, rest).button_cancel() if rest else None
+        rest = self
+        if reimbursements:
+            reimbursements.sudo(self.env.su).action_cancel()
+            rest = self.filtered(lambda move: move.state != "cancel")
+            if not rest:
+                return None
+        result = super(AccountMove, rest).button_cancel()
+        rest.line_ids._judge_promises()
+        return result
 
     def _reverse_moves(self, default_values_list=None, cancel=False):
         # EXTENDS account: reversals count against the write-offs of their reason, and

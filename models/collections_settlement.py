@@ -351,12 +351,13 @@ class CollectionsSettlement(models.AbstractModel):
         one with the better discount in force. What a payment was made for comes before
         all others.
         """
+        choices = self._get_choices()
         rate = 0.0
         if item.amount_currency and self._is_wanted(item):
-            tier = self._get_tier(item, self._get_choices().date or date)
+            tier = self._get_tier(item, choices.date or date)
             rate = tier.discount / abs(item.amount_currency) if tier else 0.0
         return (
-            item.id not in self._get_choices().first,
+            item.id not in choices.first,
             item.move_id.invoice_date or item.date,
             -rate,
             item.date_maturity or item.date,

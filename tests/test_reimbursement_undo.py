@@ -90,8 +90,14 @@ class TestReimbursementUndo(ReimbursementCommon):
 
     def test_transfer_cancelled_by_hand_with_others(self):
         other = self._create_item(self.partner, 10, "2026-03-31")
+        self._get_term_lines(other).action_set_collections_status(
+            "promised", promise_date="2999-12-31"
+        )
+        promise = self.env["collections.promise"].search([], limit=1)
+        self.assertEqual((promise.amount, promise.state), (10.0, "open"))
         (self.transfer | other).button_cancel()
         self.assertEqual(other.state, "cancel")
+        self.assertEqual(promise.state, "void")
         self.assertEqual(self.bill.state, "cancel")
         self._assert_undone(self.books, self.states, self.documents)
 
