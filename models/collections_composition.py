@@ -3,7 +3,7 @@ from typing import Any, NamedTuple
 
 from odoo import Command, api, models
 
-from ..tools.tax_split import spread
+from ..tools.tax_split import spread, spread_further
 
 # Lines of an invoice that make up its total. What is left out (cost of sales, the
 # shifting of discounts between accounts) adds up to zero.
@@ -41,7 +41,9 @@ class CollectionsComposition(models.AbstractModel):
     # === LEDGER LINES === #
 
     @api.model
-    def _prepare_ledger_lines_vals(self, parts, compositions, account, text, partner):
+    def _prepare_ledger_lines_vals(
+        self, parts, compositions, account, text, partner, taken=None
+    ):
         """Return the values of the lines against the receivable of one entry.
 
         :param list parts: the `ItemPart` of the entry
@@ -49,6 +51,8 @@ class CollectionsComposition(models.AbstractModel):
         :param account: the account of the loss
         :param str text: label of the lines on that account
         :param partner: the customer, a `res.partner`
+        :param dict taken: what was booked back before, see `_get_taken`; the parts are
+            added. None where each part is cut for itself
         :return: the values, and the sum of the tax lines in company currency
         :rtype: tuple[list[dict], float]
         """
@@ -57,7 +61,7 @@ class CollectionsComposition(models.AbstractModel):
         # currency could end with different signs otherwise.
         sums = defaultdict(lambda: [[0.0, 0.0], [0.0, 0.0]])
         for part in self._join_instalments(parts):
-            for key, amount_currency, balance in self._split(part, compositions):
+            for key, amount_currency, balance in self._split(part, compositions, taken):
                 is_credit = amount_currency < 0 or balance < 0
                 pair = sums[part.item.currency_id, key][is_credit]
                 pair[0] += amount_currency
@@ -119,34 +123,47 @@ class CollectionsComposition(models.AbstractModel):
         ]
 
     @api.model
-    def _split(self, part, compositions):
+    def _split(self, part, compositions, taken=None):
         """Cut what is booked back of an item like the document it comes from.
 
         :param part: a `ItemPart`
         :param dict compositions: see `_get_compositions`
+        :param dict taken: see `_prepare_ledger_lines_vals`
         :return: list of key, amount in the currency of the item, and balance
         """
         item = part.item
         composition = compositions.get(item.move_id)
         if not composition or not part.amount_currency:
             return [(LedgerKey(), part.amount_currency, part.balance)]
+        before = [0.0, 0.0]
+        if taken is not None:
+            before = taken[item.move_id, item.currency_id]
         keys = list(composition["weights"])
         currency = item.currency_id
         company_currency = item.company_currency_id
-        amounts = spread(
+        amounts = spread_further(
             [composition["weights"][key][0] for key in keys],
+            before[0],
             part.amount_currency,
             currency.rounding,
         )
         if currency == company_currency:
             balances = amounts
         else:
-            balances = spread(
+            balances = spread_further(
                 [composition["weights"][key][1] for key in keys],
+                before[1],
                 part.balance,
                 company_currency.rounding,
             )
-        return list(zip(keys, amounts, balances, strict=True))
+        _add(before, (part.amount_currency, part.balance))
+        shares = []
+        for key, amount, balance in zip(keys, amounts, balances, strict=True):
+            # No ledger line has an amount and a balance of different signs.
+            opposite = amount * balance < 0
+            pairs = [(amount, 0.0), (0.0, balance)] if opposite else [(amount, balance)]
+            shares += [(key, *pair) for pair in pairs]
+        return shares
 
     @api.model
     def _get_lines_vals(self, vals_list):

@@ -389,6 +389,7 @@ class CollectionsWriteoff(models.AbstractModel):
         compositions = self._get_compositions(
             [part.item for part in parts], separate_tax
         )
+        taken = self._get_taken(compositions)
         groups = defaultdict(list)
         for part in parts:
             move = part.item.move_id
@@ -402,7 +403,7 @@ class CollectionsWriteoff(models.AbstractModel):
             account = self._get_account(partner, reason, company)
             text = comment or reason.comment or reason.name
             ledger_vals, tax_amount = self._prepare_ledger_lines_vals(
-                group, compositions, account, text, partner
+                group, compositions, account, text, partner, taken
             )
             lines_vals = [
                 self._prepare_item_line_vals(
@@ -432,6 +433,39 @@ class CollectionsWriteoff(models.AbstractModel):
                 }
             )
         return vals_list
+
+    @api.model
+    def _get_taken(self, documents):
+        """Return what write-offs took of documents already.
+
+        Of a document written off bit by bit, the taxes of the bits have to add up to
+        the tax of the whole. Write-offs in review count: their bits are cut.
+
+        :param documents: iterable of `account.move`
+        :return: amount in currency and balance, positive for an invoice, by document
+            and currency
+        :rtype: dict
+        """
+        taken = defaultdict(lambda: [0.0, 0.0])
+        moves = self.env["account.move"].union(*documents)
+        lines = self.env["account.move.line"].search_fetch(
+            [
+                ("collections_writeoff_line_id", "in", moves.line_ids.ids),
+                ("parent_state", "!=", "cancel"),
+            ],
+            ["amount_currency", "balance", "currency_id"],
+        )
+        in_force = lines.move_id.filtered(
+            lambda move: move.state == "draft" or move._is_in_force()
+        )
+        for line in lines.filtered(lambda line: line.move_id in in_force):
+            # What is left of exchange differences only is no share of the document.
+            if line.amount_currency:
+                item = line.collections_writeoff_line_id
+                sums = taken[item.move_id, line.currency_id]
+                sums[0] -= line.amount_currency
+                sums[1] -= line.balance
+        return taken
 
     @api.model
     def _prepare_item_line_vals(self, part, name):

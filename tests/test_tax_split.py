@@ -2,7 +2,7 @@ import random
 
 from odoo.tests import BaseCase, tagged
 
-from ..tools.tax_split import close_gap, spread
+from ..tools.tax_split import close_gap, spread, spread_further
 
 
 @tagged("post_install", "-at_install")
@@ -31,6 +31,38 @@ class TestTaxSplit(BaseCase):
         self.assertEqual(spread([1000.0, 500.0], 100.0, 1.0), [67.0, 33.0])
         self.assertEqual(spread([1.0, 1.0, 1.0], 1.0, 0.05), [0.3, 0.35, 0.35])
         self.assertEqual(spread([1.0, 2.0], 0.001, 0.001), [0.0, 0.001])
+
+    def test_parts_add_up_to_the_weights(self):
+        weights, parts = [100.0, 21.0], [11.0] * 11
+        # Each for itself: 11 x 1.91 is 21.01.
+        self.assertEqual(spread(weights, 11.0, 0.01), [9.09, 1.91])
+        self._check_parts(weights, parts)
+        self._check_parts([83.33, 16.67, 45.45, 4.55, -12.34], [0.01] * 13766)
+        self._check_parts([-100.0, -21.0], [-0.02, -60.49, -60.49])
+
+    def test_any_parts_add_up_to_the_weights(self):
+        generator = random.Random(8)
+        for _turn in range(200):
+            units = [generator.randint(1, 5000) for _n in range(4)]
+            cuts = sorted(generator.sample(range(1, sum(units)), 3))
+            parts = [
+                round((end - start) / 100, 2)
+                for start, end in zip([0, *cuts], [*cuts, sum(units)], strict=True)
+            ]
+            self._check_parts([unit / 100 for unit in units], parts)
+
+    def _check_parts(self, weights, parts):
+        taken = 0.0
+        sums = [0.0] * len(weights)
+        for part in parts:
+            shares = spread_further(weights, taken, part, 0.01)
+            self.assertEqual(round(sum(shares), 2), part)
+            taken = round(taken + part, 2)
+            sums = [
+                round(total + share, 2)
+                for total, share in zip(sums, shares, strict=True)
+            ]
+        self.assertEqual(sums, weights)
 
     def test_nothing_is_proportional_to_zero(self):
         with self.assertRaises(ValueError):

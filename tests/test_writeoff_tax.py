@@ -361,6 +361,140 @@ class TestWriteoffTax(WriteoffTaxCommon):
             ],
         )
 
+    def _write_off_part(self, invoice, amount):
+        """Write off a part of an invoice, of its first open items first."""
+        items = self._get_term_lines(invoice).filtered(lambda item: not item.reconciled)
+        lines = []
+        for item in items:
+            part = min(amount, item.amount_residual_currency)
+            amount = round(amount - part, 2)
+            values = {"move_line_id": item.id, "amount": part}
+            lines.append(Command.create(values))
+        return self._write_off(invoice, line_ids=lines)
+
+    def _get_written_off(self, moves):
+        """Return what write-offs booked by account, but for the receivable."""
+        sums = {}
+        for line in moves.line_ids.filtered(
+            lambda line: line.account_id != self.receivable
+        ):
+            sums[line.account_id] = round(
+                sums.get(line.account_id, 0.0) + line.balance, 2
+            )
+        return sums
+
+    def test_bit_by_bit_is_the_tax_of_the_whole(self):
+        """Each bit rounded for itself is 11 x 1.91: one cent too much."""
+        tax = self._create_tax("T21", 21)
+        invoice = self._create_invoice([(100, tax)])
+        books, states = self._get_books(), self._get_states(invoice)
+        moves = self.env["account.move"]
+        for _turn in range(11):
+            moves |= self._write_off_part(invoice, 11)
+        self.assertEqual(len(moves), 11)
+        self.assertEqual(
+            {abs(tax) for tax in moves.mapped("collections_writeoff_tax_amount")},
+            {1.91, 1.90},
+        )
+        self.assertEqual(
+            self._get_written_off(moves),
+            {self.writeoff_account: 100, self.tax_account: 21},
+        )
+        self.assertEqual(invoice.payment_state, "paid")
+        moves.action_reverse_writeoff()
+        self._assert_undone(books, states, invoice)
+
+    def test_instalments_one_by_one(self):
+        tax, other = self._create_tax("T21", 21), self._create_tax("T6", 6)
+        term = self.env["account.payment.term"].create(
+            {
+                "name": "Three times",
+                "line_ids": [
+                    Command.create(
+                        {"value": "percent", "value_amount": share, "nb_days": days}
+                    )
+                    for share, days in ((33.33, 0), (33.33, 30), (33.34, 60))
+                ],
+            }
+        )
+        invoice = self._create_invoice(
+            [(10.07, tax), (3.35, other)], invoice_payment_term_id=term.id
+        )
+        moves = self.env["account.move"]
+        for item in self._get_term_lines(invoice):
+            moves |= self._write_off(item)
+        self.assertEqual(len(moves), 3)
+        self.assertEqual(
+            self._get_written_off(moves),
+            {self.writeoff_account: 13.42, self.tax_account: invoice.amount_tax},
+        )
+
+    def test_bits_of_a_credit_note_in_a_currency(self):
+        euro = self.setup_other_currency("EUR", rates=[("2016-01-01", 0.7)])
+        tax = self._create_tax("T21", 21)
+        refund = self._create_invoice(
+            [(100, tax)], move_type="out_refund", currency_id=euro.id
+        )
+        item = self._get_term_lines(refund)
+        moves = self.env["account.move"]
+        for amount in (-0.02, -40.37, -40.30, -40.31):
+            vals = {"move_line_id": item.id, "amount": amount}
+            moves |= self._write_off(refund, line_ids=[Command.create(vals)])
+        self.assertEqual(refund.amount_residual, 0)
+        taxes = refund.line_ids.filtered("tax_line_id")
+        booked = moves.line_ids.filtered("tax_line_id")
+        self.assertEqual(taxes.amount_currency, 21)
+        self.assertEqual(round(sum(booked.mapped("amount_currency")), 2), -21)
+        self.assertEqual(round(sum(booked.mapped("balance")), 2), -taxes.balance)
+
+    def test_bits_count_while_they_are_in_force(self):
+        tax = self._create_tax("T21", 21)
+        invoice = self._create_invoice([(100, tax)])
+        # Twice 0.02 of 121.00 have no tax, 0.04 have a cent.
+        first = self._write_off_part(invoice, 0.02)
+        self.assertEqual(first.collections_writeoff_tax_amount, 0)
+        second = self._write_off_part(invoice, 0.02)
+        self.assertEqual(second.collections_writeoff_tax_amount, 0.01)
+        (first | second).action_reverse_writeoff()
+        third = self._write_off_part(invoice, 0.02)
+        self.assertEqual(third.collections_writeoff_tax_amount, 0)
+        third.button_draft()
+        third.button_cancel()
+        rest = self._write_off(invoice)
+        self.assertEqual(
+            self._get_written_off(rest),
+            {self.writeoff_account: 100, self.tax_account: 21},
+        )
+
+    def test_bits_in_review_count(self):
+        self.company.collections_writeoff_draft = True
+        term = self.env["account.payment.term"].create(
+            {
+                "name": "Twice",
+                "line_ids": [
+                    Command.create(
+                        {"value": "percent", "value_amount": 50, "nb_days": days}
+                    )
+                    for days in (0, 30)
+                ],
+            }
+        )
+        tax = self._create_tax("T21", 21)
+        invoice = self._create_invoice(
+            [(0.05, tax), (0.05, self.env["account.tax"])],
+            invoice_payment_term_id=term.id,
+        )
+        moves = self.env["account.move"]
+        for item in self._get_term_lines(invoice):
+            moves |= self._write_off(item)
+        self.assertEqual(set(moves.mapped("state")), {"draft"})
+        moves.action_post()
+        self.assertEqual(invoice.payment_state, "paid")
+        self.assertEqual(
+            self._get_written_off(moves),
+            {self.writeoff_account: 0.1, self.tax_account: 0.01},
+        )
+
     def test_early_discount_of_mixed_mode(self):
         """The invoice itself has lines for the discount; the tax is on less."""
         term = self.env["account.payment.term"].create(
@@ -719,6 +853,39 @@ class TestWriteoffCashBasis(WriteoffTaxCommon):
         move = self._write_off(invoice)
         self.assertEqual(len(move), 1)
         self._assert_nothing_due()
+
+    def test_bit_by_bit(self):
+        """What core books match by match adds up with the bits.
+
+        But for the base on the tax report, where core rounds each match for itself
+        (as it does for payments): 11 x 9.09.
+        """
+        due = self._create_tax(
+            "CB21",
+            21,
+            tax_exigibility="on_payment",
+            cash_basis_transition_account_id=self.transition.id,
+        )
+        invoice = self._create_invoice([(100, due)])
+        books, states = self._get_books(), self._get_states(invoice)
+        item = self._get_term_lines(invoice)
+        moves = self.env["account.move"]
+        for _turn in range(11):
+            vals = {"move_line_id": item.id, "amount": 11}
+            moves |= self._write_off(invoice, line_ids=[Command.create(vals)])
+        self.assertEqual(
+            round(sum(moves.mapped("collections_writeoff_tax_amount")), 2), 21
+        )
+        self.assertEqual(invoice.payment_state, "paid")
+        self.assertEqual(self._get_balance(self.tax_account), 0)
+        self.assertEqual(self._get_balance(self.transition), 0)
+        tagged_amounts = self._get_books()
+        self.assertEqual(tagged_amounts["CB21 tax invoice"], -21)
+        self.assertEqual(tagged_amounts["CB21 tax refund"], 21)
+        self.assertEqual(tagged_amounts["CB21 base invoice"], -99.99)
+        self.assertEqual(tagged_amounts["CB21 base refund"], 100)
+        moves.action_reverse_writeoff()
+        self._assert_undone(books, states, invoice)
 
     def test_open_balance_with_tax_not_due(self):
         """A journal entry like those of a migration."""
