@@ -74,6 +74,43 @@ class CollectionsCommon(AccountTestInvoicingCommon):
         )
 
     @classmethod
+    def _create_term(cls, percentage, days, computation="included", due_days=30):
+        """Return a payment term with a cash discount."""
+        return cls.env["account.payment.term"].create(
+            {
+                "name": f"{percentage} % {days} days",
+                "early_discount": True,
+                "discount_percentage": percentage,
+                "discount_days": days,
+                "early_pay_discount_computation": computation,
+                "line_ids": [
+                    Command.create(
+                        {
+                            "value": "percent",
+                            "value_amount": 100,
+                            "nb_days": due_days,
+                        }
+                    )
+                ],
+            }
+        )
+
+    @classmethod
+    def _create_instalments(cls, *parts):
+        """Return a payment term of parts: percent and days."""
+        return cls.env["account.payment.term"].create(
+            {
+                "name": f"{len(parts)} instalments",
+                "line_ids": [
+                    Command.create(
+                        {"value": "percent", "value_amount": share, "nb_days": days}
+                    )
+                    for share, days in parts
+                ],
+            }
+        )
+
+    @classmethod
     def _create_customer(cls, name="Customer", **values):
         return cls.env["res.partner"].create(
             {
@@ -354,23 +391,6 @@ class CashDiscountCommon(WriteoffCommon):
         )
         cls.term = cls._create_term(1, 14)
         cls.partner = cls._create_customer("4027")
-
-    @classmethod
-    def _create_term(cls, percentage, days, computation="included"):
-        return cls.env["account.payment.term"].create(
-            {
-                "name": f"{percentage} % {days} days",
-                "early_discount": True,
-                "discount_percentage": percentage,
-                "discount_days": days,
-                "early_pay_discount_computation": computation,
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": 100, "nb_days": 30}
-                    )
-                ],
-            }
-        )
 
     @classmethod
     def _create_invoice(cls, amount, date="2015-06-25", term=None, taxes=(), **values):

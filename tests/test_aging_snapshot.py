@@ -114,17 +114,7 @@ class TestAgingSnapshot(CollectionsCommon):
         self.assertFalse(self._get_row(self._run_snapshot("2026-02-15"), self.partner))
 
     def test_instalments_are_aged_one_by_one(self):
-        term = self.env["account.payment.term"].create(
-            {
-                "name": "Three parts",
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": percent, "nb_days": days}
-                    )
-                    for percent, days in [(50, 0), (30, 30), (20, 60)]
-                ],
-            }
-        )
+        term = self._create_instalments((50, 0), (30, 30), (20, 60))
         invoice = self._create_item(
             self.partner,
             1000,

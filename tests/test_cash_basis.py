@@ -1,4 +1,3 @@
-from odoo import Command
 from odoo.tests import tagged
 
 from .common import CashDiscountCommon, PaymentReturnCommon
@@ -24,17 +23,7 @@ class TestCashBasis(CashDiscountCommon, PaymentReturnCommon):
                 "cash_basis_transition_account_id": cls.transition.id,
             }
         )
-        cls.instalments = cls.env["account.payment.term"].create(
-            {
-                "name": "Three times",
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": share, "nb_days": days}
-                    )
-                    for share, days in ((20, 0), (30, 30), (50, 60))
-                ],
-            }
-        )
+        cls.instalments = cls._create_instalments((20, 0), (30, 30), (50, 60))
 
     def _get_due(self, invoice):
         """Return date, amount matched, base and tax of what became due, in order."""

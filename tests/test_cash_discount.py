@@ -1,7 +1,6 @@
 import random
 from unittest.mock import patch
 
-from odoo import Command
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
@@ -248,16 +247,7 @@ class TestCashDiscount(CashDiscountCommon):
 
     def test_oldest_first_also_when_nothing_is_deducted_yet(self):
         """Core would pay what is due first, and the discount would be lost."""
-        sixty_days = self.env["account.payment.term"].create(
-            {
-                "name": "60 days",
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": 100, "nb_days": 61}
-                    )
-                ],
-            }
-        )
+        sixty_days = self._create_instalments((100, 61))
         ten = self._create_term(10, 14)
         for parts in ((450, 500), (500, 450), (300, 150, 500)):
             older = self._create_invoice(500, "2015-06-20", sixty_days)

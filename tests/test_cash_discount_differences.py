@@ -1,4 +1,3 @@
-from odoo import Command
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
@@ -240,17 +239,7 @@ class TestCashDiscountDifferences(CashDiscountCommon):
 
     def test_installments(self):
         """What is far from closing an item is no difference."""
-        term = self.env["account.payment.term"].create(
-            {
-                "name": "Three parts",
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": part, "nb_days": days}
-                    )
-                    for part, days in ((30, 30), (30, 60), (40, 90))
-                ],
-            }
-        )
+        term = self._create_instalments((30, 30), (30, 60), (40, 90))
         invoice = self._create_invoice(1000, term=term)
         payment = self._create_payment(self.partner, 598, "2015-07-02")
         self._match(invoice, payment)

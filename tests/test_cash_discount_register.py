@@ -1,6 +1,5 @@
 from unittest.mock import patch
 
-from odoo import Command
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
@@ -501,17 +500,7 @@ class TestCashDiscountRegister(CashDiscountCommon):
 
     def test_instalments_that_are_not_due_come_last(self):
         """What is proposed for the next instalment pays that and the others."""
-        in_thirds = self.env["account.payment.term"].create(
-            {
-                "name": "Thirds",
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": share, "nb_days": days}
-                    )
-                    for share, days in ((30, 30), (30, 60), (40, 90))
-                ],
-            }
-        )
+        in_thirds = self._create_instalments((30, 30), (30, 60), (40, 90))
         for credit, proposed, discount, rest in (
             (0, 1290, 10, 700),
             (100, 1190, 10, 700),

@@ -316,16 +316,7 @@ class TestCollectionsPromise(PromiseCommon):
                 "collections_partial_cash_discount": True,
             }
         )
-        term = self.env["account.payment.term"].create(
-            {
-                "name": "1 % 14 days",
-                "early_discount": True,
-                "discount_percentage": 1,
-                "discount_days": 14,
-                "early_pay_discount_computation": "excluded",
-                "line_ids": [(0, 0, {"value": "percent", "nb_days": 30})],
-            }
-        )
+        term = self._create_term(1, 14, "excluded")
         invoice = self._create_item(
             self.partner,
             1000,

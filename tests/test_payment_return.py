@@ -143,17 +143,7 @@ class TestPaymentReturn(PaymentReturnCommon):
         )
 
     def test_instalments_part_payments_and_credit_notes(self):
-        term = self.env["account.payment.term"].create(
-            {
-                "name": "Thirds",
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": share, "nb_days": days}
-                    )
-                    for share, days in ((30, 0), (30, 30), (40, 60))
-                ],
-            }
-        )
+        term = self._create_instalments((30, 0), (30, 30), (40, 60))
         invoice = self._create_item(
             self.partner,
             1000,
@@ -227,20 +217,7 @@ class TestPaymentReturn(PaymentReturnCommon):
 
     def test_discount_of_core_in_the_payment(self):
         tax = self.company_data["default_tax_sale"]
-        term = self.env["account.payment.term"].create(
-            {
-                "name": "2 % 10 days",
-                "early_discount": True,
-                "discount_percentage": 2,
-                "discount_days": 10,
-                "early_pay_discount_computation": "included",
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": 100, "nb_days": 30}
-                    )
-                ],
-            }
-        )
+        term = self._create_term(2, 10)
         invoice = self._create_item(
             self.partner,
             1000,

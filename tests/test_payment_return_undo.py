@@ -247,20 +247,7 @@ class TestPaymentReturnCashDiscount(PaymentReturnCommon):
                 "collections_partial_cash_discount": True,
             }
         )
-        cls.term = cls.env["account.payment.term"].create(
-            {
-                "name": "1 % 14 days",
-                "early_discount": True,
-                "discount_percentage": 1,
-                "discount_days": 14,
-                "early_pay_discount_computation": "included",
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": 100, "nb_days": 30}
-                    )
-                ],
-            }
-        )
+        cls.term = cls._create_term(1, 14)
 
     def _create_invoice(self, amount, *taxes):
         return self._create_item(

@@ -252,16 +252,7 @@ class TestReimbursement(ReimbursementCommon):
         self.company.account_journal_early_pay_discount_loss_account_id = (
             self._create_account("Discounts", "443900")
         )
-        term = self.env["account.payment.term"].create(
-            {
-                "name": "1 % 14 days",
-                "early_discount": True,
-                "discount_percentage": 1,
-                "discount_days": 14,
-                "early_pay_discount_computation": "included",
-                "line_ids": [Command.create({"value": "percent", "value_amount": 100})],
-            }
-        )
+        term = self._create_term(1, 14, due_days=0)
         invoice = self._create_item(
             self.partner, 1000, "2026-04-01", invoice_payment_term_id=term.id
         )

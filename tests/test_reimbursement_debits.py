@@ -1,4 +1,4 @@
-from odoo import Command, fields
+from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
@@ -43,16 +43,7 @@ class TestReimbursementDebits(ReimbursementCommon):
                 ),
             }
         )
-        return self.env["account.payment.term"].create(
-            {
-                "name": "1 % 14 days",
-                "early_discount": True,
-                "discount_percentage": 1,
-                "discount_days": 14,
-                "early_pay_discount_computation": "included",
-                "line_ids": [Command.create({"value": "percent", "value_amount": 100})],
-            }
-        )
+        return self._create_term(1, 14, due_days=0)
 
     def _assert_reimbursed(self, amount, *invoices):
         """Check that the preview comes true, and that it can be taken back."""

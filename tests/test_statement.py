@@ -532,17 +532,7 @@ class TestStatement(CollectionsCommon):
 
     @freeze_time("2026-03-31")
     def test_instalments_and_exchange_difference(self):
-        term = self.env["account.payment.term"].create(
-            {
-                "name": "Three parts",
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": share, "nb_days": days}
-                    )
-                    for share, days in ((50, 0), (30, 30), (20, 60))
-                ],
-            }
-        )
+        term = self._create_instalments((50, 0), (30, 30), (20, 60))
         invoice = self._create_item(
             self.partner,
             100,

@@ -147,17 +147,7 @@ class TestWriteoff(WriteoffCommon):
         self.assertTrue(self._get_term_lines(payment).reconciled)
 
     def test_second_of_three_instalments(self):
-        term = self.env["account.payment.term"].create(
-            {
-                "name": "Three times",
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": share, "nb_days": days}
-                    )
-                    for share, days in ((30, 0), (30, 30), (40, 60))
-                ],
-            }
-        )
+        term = self._create_instalments((30, 0), (30, 30), (40, 60))
         invoice = self._create_item(
             self.partner,
             1000,

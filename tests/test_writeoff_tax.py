@@ -406,17 +406,7 @@ class TestWriteoffTax(WriteoffTaxCommon):
 
     def test_instalments_one_by_one(self):
         tax, other = self._create_tax("T21", 21), self._create_tax("T6", 6)
-        term = self.env["account.payment.term"].create(
-            {
-                "name": "Three times",
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": share, "nb_days": days}
-                    )
-                    for share, days in ((33.33, 0), (33.33, 30), (33.34, 60))
-                ],
-            }
-        )
+        term = self._create_instalments((33.33, 0), (33.33, 30), (33.34, 60))
         invoice = self._create_invoice(
             [(10.07, tax), (3.35, other)], invoice_payment_term_id=term.id
         )
@@ -468,17 +458,7 @@ class TestWriteoffTax(WriteoffTaxCommon):
 
     def test_bits_in_review_count(self):
         self.company.collections_writeoff_draft = True
-        term = self.env["account.payment.term"].create(
-            {
-                "name": "Twice",
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": 50, "nb_days": days}
-                    )
-                    for days in (0, 30)
-                ],
-            }
-        )
+        term = self._create_instalments((50, 0), (50, 30))
         tax = self._create_tax("T21", 21)
         invoice = self._create_invoice(
             [(0.05, tax), (0.05, self.env["account.tax"])],
@@ -497,20 +477,7 @@ class TestWriteoffTax(WriteoffTaxCommon):
 
     def test_early_discount_of_mixed_mode(self):
         """The invoice itself has lines for the discount; the tax is on less."""
-        term = self.env["account.payment.term"].create(
-            {
-                "name": "2 % in 10 days",
-                "early_discount": True,
-                "discount_percentage": 2,
-                "discount_days": 10,
-                "early_pay_discount_computation": "mixed",
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": 100, "nb_days": 30}
-                    )
-                ],
-            }
-        )
+        term = self._create_term(2, 10, "mixed")
         tax = self._create_tax("T20", 20)
         invoice = self._create_invoice([(100, tax)], invoice_payment_term_id=term.id)
         self.assertEqual(invoice.amount_total, 119.6)
@@ -836,17 +803,7 @@ class TestWriteoffCashBasis(WriteoffTaxCommon):
         self.assertEqual(self._get_books(), books)
 
     def test_instalments(self):
-        term = self.env["account.payment.term"].create(
-            {
-                "name": "Three times",
-                "line_ids": [
-                    Command.create(
-                        {"value": "percent", "value_amount": share, "nb_days": days}
-                    )
-                    for share, days in ((33.33, 0), (33.33, 30), (33.34, 60))
-                ],
-            }
-        )
+        term = self._create_instalments((33.33, 0), (33.33, 30), (33.34, 60))
         invoice = self._create_invoice(
             [(100.01, self.due)], invoice_payment_term_id=term.id
         )
