@@ -67,6 +67,7 @@ class AccountMove(models.Model):
         ],
         string="Write-off State",
         compute="_compute_collections_writeoff_state",
+        search="_search_collections_writeoff_state",
         groups=INTERNAL,
     )
     collections_written_off_amount = fields.Monetary(
@@ -123,6 +124,17 @@ class AccountMove(models.Model):
                 move.collections_writeoff_state = "posted"
             else:
                 move.collections_writeoff_state = "reversed"
+
+    def _search_collections_writeoff_state(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        # Whether an entry is in force depends on reversals of reversals.
+        entries = self.search([("collections_writeoff_reason_id", "!=", False)])
+        found = entries.filtered(lambda move: move.collections_writeoff_state in value)
+        domain = Domain("id", "in", found.ids)
+        if False in value:
+            domain |= Domain("collections_writeoff_reason_id", "=", False)
+        return domain
 
     @api.depends("line_ids.collections_case_id")
     def _compute_collections_case_ids(self):
@@ -572,9 +584,11 @@ class AccountMove(models.Model):
         """Check that write-offs, and reversals of them, are fit to be posted.
 
         :raise UserError: when the date is locked (core would book on another day), an
-            item is gone, or a reversal does not take back exactly what is in force, or
-            what was written off itself
+            item is gone, a reviewer left tax that is not the share of what is written
+            off, or a reversal does not take back exactly what is in force, or what was
+            written off itself
         """
+        is_new = self.env.context.get("collections_writeoff") is WRITEOFF_TOKEN
         Posting = self.env["collections.posting"]
         origins = self.reversed_entry_id
         origins.filtered(lambda move: move.state == "posted")._check_not_written_off()
@@ -599,6 +613,39 @@ class AccountMove(models.Model):
                     )
                 )
             move._check_no_suspense_account()
+            if not is_new:
+                move._check_writeoff_tax()
+
+    def _check_writeoff_tax(self):
+        """Refuse a write-off whose tax is not the share of what it writes off.
+
+        A reviewer may have changed the amounts, or deleted an item. Without any tax
+        line all of it is a loss, as it is where the tax is not separated.
+
+        :raise UserError: names both amounts of tax
+        """
+        taxes = self.line_ids.filtered("tax_repartition_line_id")
+        if not taxes:
+            return
+        currency = self.company_currency_id
+        tax_amount = currency.round(sum(taxes.mapped("balance")))
+        expected = self.env["collections.writeoff"]._get_expected_tax(self)
+        items = self.line_ids.filtered("collections_writeoff_line_id")
+        # Each item and each tax is rounded, which other write-offs since then may do
+        # in another way.
+        leeway = currency.rounding * (len(items) + len(taxes))
+        if abs(tax_amount - expected) < leeway:
+            return
+        raise UserError(
+            self.env._(
+                "%(move)s takes %(tax)s of tax back, but the share of what it writes "
+                "off is %(expected)s. Change the lines of the tax and of the loss, or "
+                "delete the draft and write off again.",
+                move=self.display_name,
+                tax=currency.format(tax_amount),
+                expected=currency.format(expected),
+            )
+        )
 
     def _check_no_suspense_account(self):
         """Refuse a write-off with a part on the suspense account of the bank.
@@ -700,7 +747,16 @@ class AccountMove(models.Model):
     def write(self, vals):
         if not WRITEOFF_FIELDS.isdisjoint(vals):
             self.env["collections.posting"]._check_writes_off()
-        return super().write(vals)
+        result = super().write(vals)
+        if "line_ids" in vals:
+            self.filtered(
+                lambda move: (
+                    move.collections_writeoff_reason_id
+                    and move.state == "draft"
+                    and not move.reversed_entry_id
+                )
+            )._update_writeoff_amounts()
+        return result
 
     @contextmanager
     def _sync_tax_lines(self, container):

@@ -354,11 +354,47 @@ class AccountMoveLine(models.Model):
     ):
         # EXTENDS account, which matches at the end what is left of all parts together
         prepare = super()._prepare_reconciliation_plan
-        return [
+        results = [
             result
             for part in plan.get("in_turn", [plan])
             for result in prepare(part, amls_values_map, shadowed_aml_values)
         ]
+        plan["exchanges"] = [
+            bool(values and values["move_values"]["line_ids"])
+            for values in (result.get("exchange_values") for result in results)
+        ]
+        return results
+
+    def _reconcile_plan_with_sync(self, plan_list, all_amls):
+        # EXTENDS account, which notes an exchange difference on the first match of its
+        # line, though that be another's: undoing the match would take it back
+        result = super()._reconcile_plan_with_sync(plan_list, all_amls)
+        if any(all_amls.company_id.mapped("collections_partial_cash_discount")):
+            plans = [plan for plan in plan_list if plan["partials"]]
+            self._link_exchange_moves(
+                self.env["account.partial.reconcile"].union(
+                    *(plan["partials"] for plan in plans)
+                ),
+                [has_exchange for plan in plans for has_exchange in plan["exchanges"]],
+            )
+        return result
+
+    @api.model
+    def _link_exchange_moves(self, partials, exchanges):
+        """Note each exchange difference on the match that it is for.
+
+        :param partials: `account.partial.reconcile` in the order they were made
+        :param list exchanges: whether each has an exchange difference
+        """
+        # They are made in the order of the matches.
+        moves = partials.exchange_move_id.sorted("id")
+        if len(moves) != sum(exchanges):
+            return
+        rest = iter(moves)
+        for partial, has_exchange in zip(partials, exchanges, strict=True):
+            move = next(rest) if has_exchange else moves.browse()
+            if partial.exchange_move_id != move:
+                partial.exchange_move_id = move
 
     @api.model
     def _prepare_reconciliation_single_partial(

@@ -177,7 +177,7 @@ class AccountMoveLine(models.Model):
         :raise AccessError: without the rights of a collections agent
         """
         self._check_can_set_collections_status()
-        if status not in dict(COLLECTIONS_STATUSES):
+        if not isinstance(status, str) or status not in dict(COLLECTIONS_STATUSES):
             raise UserError(
                 self.env._(
                     "%(status)s is not a collection status. Known are: %(known)s",
@@ -248,7 +248,7 @@ class AccountMoveLine(models.Model):
             "collections_status": status,
             "collections_promise_date": promise_date,
             "collections_promise_amount": 0.0,
-            "collections_dispute_reason": reason or False,
+            "collections_dispute_reason": str(reason) if reason else False,
             "collections_dispute_amount": 0.0,
         }
 

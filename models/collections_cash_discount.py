@@ -218,9 +218,13 @@ class CollectionsCashDiscount(models.AbstractModel):
             "available": 0.0,
             "amount_to_settle": residual,
         }
-        if not item.discount_date or item.account_type != "asset_receivable":
+        if item.account_type != "asset_receivable":
             return quote
         sign = -1 if item.amount_currency < 0 else 1
+        if not item.discount_date:
+            # A manager may have entered one by hand.
+            quote["taken"] = sign * item._get_cash_discount_taken() or 0.0
+            return quote
         taken, shares = self._get_history(item)
         tier = self._get_tier(item, date)
         amount = 0.0

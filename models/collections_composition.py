@@ -3,7 +3,7 @@ from typing import Any, NamedTuple
 
 from odoo import Command, api, models
 
-from ..tools.tax_split import spread, spread_further
+from ..tools.tax_split import close_gap, spread, spread_further
 
 # Lines of an invoice that make up its total. What is left out (cost of sales, the
 # shifting of discounts between accounts) adds up to zero.
@@ -111,7 +111,7 @@ class CollectionsComposition(models.AbstractModel):
         for part in parts:
             # What has no amount in currency is no share of the document.
             item = part.item if not part.amount_currency else None
-            key = (part.item.move_id, part.item.currency_id, item)
+            key = (self._get_document(part.item), part.item.currency_id, item)
             joined[key].append(part)
         return [
             ItemPart(
@@ -132,12 +132,13 @@ class CollectionsComposition(models.AbstractModel):
         :return: list of key, amount in the currency of the item, and balance
         """
         item = part.item
-        composition = compositions.get(item.move_id)
+        document = self._get_document(item)
+        composition = compositions.get(document)
         if not composition or not part.amount_currency:
             return [(LedgerKey(), part.amount_currency, part.balance)]
         before = [0.0, 0.0]
         if taken is not None:
-            before = taken[item.move_id, item.currency_id]
+            before = taken[document, item.currency_id]
         keys = list(composition["weights"])
         currency = item.currency_id
         company_currency = item.company_currency_id
@@ -156,6 +157,8 @@ class CollectionsComposition(models.AbstractModel):
                 part.balance,
                 company_currency.rounding,
             )
+            if composition["has_cash_basis"]:
+                balances = self._join_without_amount(amounts, balances, part)
         _add(before, (part.amount_currency, part.balance))
         shares = []
         for key, amount, balance in zip(keys, amounts, balances, strict=True):
@@ -164,6 +167,35 @@ class CollectionsComposition(models.AbstractModel):
             pairs = [(amount, 0.0), (0.0, balance)] if opposite else [(amount, balance)]
             shares += [(key, *pair) for pair in pairs]
         return shares
+
+    @api.model
+    def _join_without_amount(self, amounts, balances, part):
+        """Return balances with those that have no amount put to the largest.
+
+        Of tax due on payment, core makes due what has an amount. A balance alone would
+        stay for good on the account where the tax waits.
+
+        :param list amounts: in the currency of the item
+        :param list balances: in company currency
+        :param part: the `ItemPart` that they are shares of
+        """
+        kept = [
+            position
+            for position, (amount, balance) in enumerate(
+                zip(amounts, balances, strict=True)
+            )
+            if amount * balance > 0
+        ]
+        joined = [0.0] * len(balances)
+        shares = [balances[position] for position in kept]
+        if not shares:
+            kept, shares = [amounts.index(max(amounts, key=abs))], [0.0]
+        weights = [amounts[position] for position in kept]
+        rounding = part.item.company_currency_id.rounding
+        closed = close_gap(shares, weights, part.balance, rounding)
+        for position, share in zip(kept, closed, strict=True):
+            joined[position] = share
+        return joined
 
     @api.model
     def _get_lines_vals(self, vals_list):
@@ -208,6 +240,24 @@ class CollectionsComposition(models.AbstractModel):
     # === WHAT DOCUMENTS ARE MADE OF === #
 
     @api.model
+    def _get_document(self, item):
+        """Return the document that an item is a part of, to be cut like it.
+
+        A write-off that was taken off its item is open like any other credit. Whoever
+        writes it off in turn takes back what it took of the document.
+
+        :param item: an `account.move.line`
+        :return: an `account.move`
+        """
+        move = item.move_id
+        while item.collections_writeoff_line_id and any(
+            line.tax_repartition_line_id for line in item.move_id.line_ids
+        ):
+            item = item.collections_writeoff_line_id
+            move = item.move_id
+        return move
+
+    @api.model
     def _get_compositions(self, items, separate_tax):
         """Return what the totals of invoices and credit notes are made of.
 
@@ -219,7 +269,9 @@ class CollectionsComposition(models.AbstractModel):
             `has_cash_basis`
         :rtype: dict
         """
-        moves = self.env["account.move"].union(*(item.move_id for item in items))
+        moves = self.env["account.move"].union(
+            *(self._get_document(item) for item in items)
+        )
         documents = moves.filtered(lambda move: move.is_sale_document(True))
         moves = documents | self._get_cash_basis_entries(moves - documents)
         lines = self.env["account.move.line"].search_fetch(

@@ -350,7 +350,7 @@ class CollectionsPosting(models.AbstractModel):
         """
         try:
             return fields.Date.to_date(date) or fields.Date.context_today(self)
-        except ValueError as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise UserError(
                 self.env._("%(date)s is not a date like 2026-12-31.", date=date)
             ) from error

@@ -32,7 +32,7 @@ class CollectionsRecipient(models.AbstractModel):
         :raise UserError: names the kinds there are
         """
         kinds = self._get_kinds()
-        if kind not in kinds:
+        if not isinstance(kind, str) or kind not in kinds:
             raise UserError(
                 self.env._(
                     "There is no e-mail of the kind %(kind)s. Choose one of: "

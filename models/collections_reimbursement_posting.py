@@ -226,6 +226,8 @@ class CollectionsReimbursementPosting(models.AbstractModel):
             & Domain("partner_id", "!=", False)
             # What only has an exchange difference left is nobody's money.
             & Domain("amount_residual_currency", "!=", 0)
+            # Nor is a write-off that was taken off its item: nobody paid it.
+            & Domain("collections_writeoff_line_id", "=", False)
         )
         if partners:
             domain &= Domain("partner_id.commercial_partner_id", "in", partners.ids)

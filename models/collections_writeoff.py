@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 
 from .collections_composition import ItemPart
+from .collections_posting import WRITEOFF_TOKEN
 
 OPEN_ITEMS = Domain(
     [
@@ -170,8 +171,12 @@ class CollectionsWriteoff(models.AbstractModel):
             raise UserError(
                 self.env._(
                     "These items stand in a write-off that waits to be posted: "
-                    "%(items)s. Post, change or delete the draft entry.",
+                    "%(items)s. Post, change or delete %(drafts)s under Operations > "
+                    "Write-offs.",
                     items=self._get_names(items.browse(item.id for item in pending)),
+                    drafts=self._join_names(
+                        draft.display_name for draft in pending.values()
+                    ),
                 )
             )
 
@@ -259,7 +264,8 @@ class CollectionsWriteoff(models.AbstractModel):
                 for move in reviewed
             }
         )
-        (moves - reviewed)._post(soft=False)
+        posted = moves - reviewed
+        posted.with_context(collections_writeoff=WRITEOFF_TOKEN)._post(soft=False)
         return moves
 
     @api.model
@@ -392,7 +398,7 @@ class CollectionsWriteoff(models.AbstractModel):
         taken = self._get_taken(compositions)
         groups = defaultdict(list)
         for part in parts:
-            move = part.item.move_id
+            move = self._get_document(part.item)
             composition = compositions.get(move)
             partner = part.item.partner_id.commercial_partner_id
             document = move if composition and composition["has_cash_basis"] else None
@@ -435,36 +441,70 @@ class CollectionsWriteoff(models.AbstractModel):
         return vals_list
 
     @api.model
-    def _get_taken(self, documents):
+    def _get_expected_tax(self, move):
+        """Return the tax of what an entry in review writes off, in company currency.
+
+        :param move: the draft `account.move`
+        """
+        parts = [
+            ItemPart(
+                line.collections_writeoff_line_id, -line.amount_currency, -line.balance
+            )
+            for line in move.line_ids
+            if line.collections_writeoff_line_id
+        ]
+        taxes = move.line_ids.tax_line_id
+        # Taxes due on payment alone were not asked for.
+        separate_tax = any(tax.tax_exigibility != "on_payment" for tax in taxes)
+        compositions = self._get_compositions(
+            [part.item for part in parts], separate_tax
+        )
+        return self._prepare_ledger_lines_vals(
+            parts,
+            compositions,
+            self.env["account.account"],
+            "",
+            move.partner_id,
+            self._get_taken(compositions, but=move),
+        )[1]
+
+    @api.model
+    def _get_taken(self, documents, but=None):
         """Return what write-offs took of documents already.
 
         Of a document written off bit by bit, the taxes of the bits have to add up to
         the tax of the whole. Write-offs in review count: their bits are cut.
 
         :param documents: iterable of `account.move`
+        :param but: an `account.move` that does not count
         :return: amount in currency and balance, positive for an invoice, by document
             and currency
         :rtype: dict
         """
         taken = defaultdict(lambda: [0.0, 0.0])
-        moves = self.env["account.move"].union(*documents)
-        lines = self.env["account.move.line"].search_fetch(
-            [
-                ("collections_writeoff_line_id", "in", moves.line_ids.ids),
-                ("parent_state", "!=", "cancel"),
-            ],
-            ["amount_currency", "balance", "currency_id"],
-        )
-        in_force = lines.move_id.filtered(
-            lambda move: move.state == "draft" or move._is_in_force()
-        )
-        for line in lines.filtered(lambda line: line.move_id in in_force):
-            # What is left of exchange differences only is no share of the document.
-            if line.amount_currency:
-                item = line.collections_writeoff_line_id
-                sums = taken[item.move_id, line.currency_id]
-                sums[0] -= line.amount_currency
-                sums[1] -= line.balance
+        lines = self.env["account.move"].union(*documents).line_ids
+        origins = {line: line.move_id for line in lines}
+        # A write-off may be written off in turn.
+        while lines:
+            lines = lines.search_fetch(
+                [
+                    ("collections_writeoff_line_id", "in", lines.ids),
+                    ("parent_state", "!=", "cancel"),
+                ],
+                ["collections_writeoff_line_id", "amount_currency", "balance"],
+            )
+            for move, move_lines in lines.grouped("move_id").items():
+                if move == but or not (move.state == "draft" or move._is_in_force()):
+                    continue
+                for line in move_lines:
+                    origin = origins[line.collections_writeoff_line_id]
+                    origins[line] = origin
+                    # What is left of exchange differences is no share of a document.
+                    if line.amount_currency:
+                        sums = taken[origin, line.currency_id]
+                        sums[0] -= line.amount_currency
+                        sums[1] -= line.balance
+            lines = lines.filtered(origins.get)
         return taken
 
     @api.model

@@ -534,6 +534,28 @@ class TestCashDiscountRegister(CashDiscountCommon):
             )
             self.assertEqual(invoices[0].amount_residual, rest)
 
+    def test_instalments_that_are_not_due_come_last_whatever_is_paid(self):
+        in_thirds = self._create_instalments((30, 30), (30, 60), (40, 90))
+        for amount, discount, rests, rest in (
+            (1290, 10, [0, 300, 400], 0),
+            (1289.5, 9.99, [0, 300, 400], 0.51),
+            (1295, 10, [0, 295, 400], 0),
+            (1990, 10, [0, 0, 0], 0),
+            (100, 0, [200, 300, 400], 1000),
+        ):
+            older = self._create_invoice(1000, "2015-06-24", in_thirds)
+            newer = self._create_invoice(1000)
+            form = Form(self._create_register(older, newer, payment_date="2015-07-02"))
+            form.group_payment = True
+            form.amount = amount
+            with self.subTest(amount=amount):
+                self.assertEqual(form.cash_discount_to_take, discount)
+                form.save()._create_payments()
+                self.assertEqual(
+                    self._get_term_lines(older).mapped("amount_residual"), rests
+                )
+                self.assertEqual(newer.amount_residual, rest)
+
     def test_proposals_for_many_invoices(self):
         """What they cost grows no faster than the invoices."""
         Settlement = self.env.registry["collections.settlement"]

@@ -189,6 +189,33 @@ class TestCashDiscountUndo(CashDiscountCommon):
             payment.action_cancel()
         self._assert_undone(books, states, [invoice])
 
+    def test_payments_at_several_rates_matched_in_one_go(self):
+        """Odoo notes the exchange difference of the second on the first match."""
+        pound = self.setup_other_currency(
+            "GBP", rates=[("2015-01-01", 0.5), ("2015-07-01", 0.8)]
+        )
+        for use, amounts in (("normal", (297, 693)), ("never", (300, 700))):
+            for undone, left, rest in ((0, 300, 600.0), (1, 700, 1400.0)):
+                invoice = self._create_invoice(1000, currency_id=pound.id)
+                item = self._get_term_lines(invoice)
+                item.use_cash_discount = use
+                payments = [
+                    self._create_payment(
+                        self.partner, amount, date, currency_id=pound.id
+                    )
+                    for amount, date in zip(
+                        amounts, ("2015-06-28", "2015-07-03"), strict=True
+                    )
+                ]
+                self._match(invoice, *payments)
+                self.assertEqual(invoice.payment_state, "paid")
+                self._get_term_lines(payments[undone]).remove_move_reconcile()
+                with self.subTest(use=use, undone=undone):
+                    self.assertEqual(item.amount_residual_currency, left)
+                    self.assertEqual(item.amount_residual, rest)
+                self._get_term_lines(payments[1 - undone]).remove_move_reconcile()
+                self.assertEqual(item.amount_residual, 2000.0)
+
 
 @tagged("post_install", "-at_install")
 class TestCashDiscountReport(CashDiscountCommon):

@@ -164,6 +164,7 @@ class TestCollectionsStatus(CollectionsCommon):
         draft.button_draft()
         for call_it, message in [
             (call(self.items, "angry"), "angry is not a collection status"),
+            (call(self.items, []), "is not a collection status"),
             (call(self.items, "promised"), "For which day"),
             (call(self.items, "promised", "soon"), "is not a date"),
             (call(self.items, "promised", "2026-04-01", "5"), "is not an amount"),

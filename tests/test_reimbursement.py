@@ -246,6 +246,19 @@ class TestReimbursement(ReimbursementCommon):
             self.assertEqual(document.amount_residual, 0.0)
         self._assert_clearing_closed()
 
+    def test_write_offs_taken_off_are_not_paid_out(self):
+        """The credit of a write-off is nobody's money."""
+        invoice = self._create_item(self.partner, 100, "2026-04-01")
+        self._write_off(invoice)
+        self._get_term_lines(invoice).matched_credit_ids.unlink()
+        self._create_payment(self.partner, 130, "2026-04-10")
+        for include_open_debits in (False, True):
+            wizard = self._create_reimbursement_wizard(
+                include_open_debits=include_open_debits
+            )
+            wizard.action_preview()
+            self.assertEqual(wizard.line_ids.amount, 30)
+
     def test_settling_earns_the_cash_discount(self):
         """A payment in time for an invoice with 1 % earns it, and it is paid out."""
         self.company.collections_partial_cash_discount = True

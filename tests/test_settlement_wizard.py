@@ -187,6 +187,21 @@ class TestSettlementWizard(CashDiscountCommon):
         self.assertEqual(invoice.amount_residual, 675.0)
         self.assertEqual(self._get_taken(invoice), [25.0])
 
+    def test_discount_by_hand_without_terms(self):
+        none = self.env["account.payment.term"].create({"name": "At once"})
+        invoice = self._create_invoice(1000, term=none)
+        payment = self._create_payment(self.partner, 490, "2015-07-01")
+        wizard = self._create_settlement(payment)
+        line = self._get_line(wizard, invoice)
+        line.marked = True
+        line.cash_discount_to_take = 10.0
+        wizard.action_settle()
+        self.assertEqual(invoice.amount_residual, 500.0)
+        self.assertEqual(self._get_taken(invoice), [10.0])
+        self.assertEqual(self._get_term_lines(invoice).cash_discount_taken, 10.0)
+        line = self._get_line(self._create_settlement(self.partner), invoice)
+        self.assertEqual(line.cash_discount_taken, 10.0)
+
     def test_entries_by_hand_stay_until_the_line_changes(self):
         invoice, other = self._create_invoice(1000), self._create_invoice(500)
         wizard = self._create_settlement(invoice, date="2015-07-02")

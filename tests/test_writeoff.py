@@ -58,6 +58,13 @@ class TestWriteoff(WriteoffCommon):
         move = self._write_off(self.partner, date="2015-12-31")
         self.assertEqual(move.state, "draft")
         self.assertEqual(move.collections_writeoff_state, "draft")
+        entries = move | invoice
+        for state, found in (("draft", move), ("posted", entries.browse())):
+            domain = [("collections_writeoff_state", "=", state)]
+            self.assertEqual(entries.filtered_domain(domain), found)
+            self.assertEqual(entries.search(domain) & entries, found)
+        domain = [("collections_writeoff_state", "=", False)]
+        self.assertEqual(entries.search(domain) & entries, invoice)
         self.assertEqual(invoice.amount_residual, 1000.0)
         self.assertFalse(invoice.collections_is_written_off)
         move.action_post()
@@ -385,6 +392,7 @@ class TestWriteoff(WriteoffCommon):
         with self.assertRaises(UserError) as error:
             self._write_off(invoice)
         self.assertIn("waits to be posted", str(error.exception))
+        self.assertIn(first.display_name, str(error.exception))
         wizard = Wizard.create({})
         self.assertEqual(
             wizard.line_ids.move_line_id, self._get_term_lines(other), "What is left"

@@ -456,6 +456,43 @@ class TestWriteoffTax(WriteoffTaxCommon):
             {self.writeoff_account: 100, self.tax_account: 21},
         )
 
+    def test_taken_off_and_written_off_again(self):
+        """A write-off that is taken off by hand takes its tax back with it."""
+        tax = self._create_tax("T21", 21)
+        for customer_pays in (False, True):
+            with self.subTest(customer_pays=customer_pays):
+                partner = self._create_customer()
+                other = self._create_invoice(
+                    [(50, self.env["account.tax"])], partner_id=partner.id
+                )
+                invoice = self._create_invoice([(100, tax)], partner_id=partner.id)
+                first = self._write_off(other | invoice)
+                self._get_term_lines(invoice).matched_credit_ids.unlink()
+                self.assertEqual(invoice.amount_residual, 121)
+                moves = first
+                if customer_pays:
+                    payment = self._create_payment(partner, 121, "2026-02-01")
+                    self._match(invoice, payment)
+                moves |= self._write_off(partner)
+                written_off = {self.writeoff_account: 50}
+                if not customer_pays:
+                    written_off = {self.writeoff_account: 150, self.tax_account: 21}
+                found = self._get_written_off(moves)
+                self.assertEqual({k: v for k, v in found.items() if v}, written_off)
+                self.assertTrue(
+                    all(self._get_term_lines(*moves, invoice).mapped("reconciled"))
+                )
+
+    def test_taken_off_without_tax(self):
+        tax = self._create_tax("T21", 21)
+        invoice = self._create_invoice([(100, tax)])
+        first = self._write_off(invoice, separate_tax=False)
+        self._get_term_lines(invoice).matched_credit_ids.unlink()
+        second = self._write_off(first, separate_tax=True)
+        self.assertEqual(
+            self._get_written_off(first | second), {self.writeoff_account: 0}
+        )
+
     def test_bits_in_review_count(self):
         self.company.collections_writeoff_draft = True
         term = self._create_instalments((50, 0), (50, 30))
@@ -615,6 +652,48 @@ class TestWriteoffTax(WriteoffTaxCommon):
         move.action_post()
         self.assertEqual(move.collections_writeoff_tax_amount, 10.5)
         self.assertEqual(invoice.amount_residual, 60.5)
+
+    def test_reviewer_leaves_tax_of_what_is_not_written_off(self):
+        tax = self._create_tax("T25", 25)
+        invoices = [self._create_invoice([(price, tax)]) for price in (1000, 600)]
+        for changed in (True, False):
+            move = self._create_draft(*invoices)
+            [item] = self._get_term_lines(invoices[1])
+            line = move.line_ids.filtered(
+                lambda line, item=item: line.collections_writeoff_line_id == item
+            )
+            loss, left = self._get_loss(move), 500 if changed else 750
+            move.write(
+                {
+                    "line_ids": [
+                        Command.update(line.id, {"balance": -250})
+                        if changed
+                        else Command.delete(line.id),
+                        Command.update(loss.id, {"balance": 1600 - left}),
+                    ]
+                }
+            )
+            self.assertEqual(move.collections_writeoff_amount, 2000 - left)
+            self.assertEqual(move.collections_writeoff_tax_amount, 400)
+            share = (2000 - left) / 5
+            with (
+                self.subTest(share=share),
+                self.assertRaisesRegex(UserError, f"400.00.of.*{share:.2f}"),
+                self.cr.savepoint(),
+            ):
+                move.action_post()
+            taxed = move.line_ids.filtered("tax_repartition_line_id")
+            move.write(
+                {
+                    "line_ids": [
+                        Command.update(taxed.id, {"balance": share}),
+                        Command.update(loss.id, {"balance": share * 4}),
+                    ]
+                }
+            )
+            move.action_post()
+            self.assertEqual(invoices[1].amount_residual, left)
+            move.action_reverse_writeoff()
 
     def test_nothing_stays_on_the_suspense_account(self):
         tax = self._create_tax("T21", 21)
@@ -843,6 +922,41 @@ class TestWriteoffCashBasis(WriteoffTaxCommon):
         self.assertEqual(tagged_amounts["CB21 base refund"], 100)
         moves.action_reverse_writeoff()
         self._assert_undone(books, states, invoice)
+
+    def test_taken_off_and_written_off_again(self):
+        for records in ("both", "write-off"):
+            with self.subTest(records):
+                partner = self._create_customer()
+                invoice = self._create_invoice([(100, self.due)], partner_id=partner.id)
+                move = self._write_off(invoice)
+                books = self._get_books()
+                self._get_term_lines(invoice).matched_credit_ids.unlink()
+                if records == "both":
+                    self._write_off(partner)
+                    self.assertEqual(self._get_books(), books)
+                    self._assert_nothing_due()
+                else:
+                    self._write_off(move)
+                    self.assertEqual(self._get_balance(self.transition), -20)
+                self.assertEqual(self._get_balance(self.tax_account), 0)
+
+    def test_bits_too_small_for_a_tax(self):
+        """What is worth a coin of the company only would wait for ever."""
+        euro = self.setup_other_currency("EUR", rates=[("2016-01-01", 0.7)])
+        tax = self._create_tax("T20", 20)
+        invoice = self._create_invoice(
+            [(100, tax), (0.35, self.due)], currency_id=euro.id
+        )
+        item = self._get_term_lines(invoice)
+        values = {"move_line_id": item.id, "amount": 7}
+        moves = self._write_off(invoice, line_ids=[Command.create(values)])
+        moves |= self._write_off(invoice)
+        self.assertEqual(invoice.payment_state, "paid")
+        waiting = self.env["account.move.line"].search(
+            [("account_id", "=", self.transition.id)]
+        )
+        self.assertTrue(all(waiting.mapped("reconciled")))
+        self.assertEqual(self._get_balance(self.transition), 0)
 
     def test_open_balance_with_tax_not_due(self):
         """A journal entry like those of a migration."""

@@ -226,7 +226,7 @@ class AccountPaymentRegister(models.TransientModel):
             return choices
         # The rest of the invoice is part of the payment then.
         choices.shrinks = is_marked_as_paid
-        if self.installments_mode not in (False, "full"):
+        if len(self.line_ids.move_id) < len(self.line_ids):
             # The instalments that are not due yet are matched as well.
             due = self._get_total_amounts_to_pay(self.batches)["lines"]
             choices.first = frozenset(due.ids)
