@@ -991,10 +991,11 @@ class ThereAndBack(Kind):
 
 
 def _is_rounded_anew(world, key, before, after):
-    """Tell whether amounts of a foreign currency differ by one coin of the company.
+    """Tell whether amounts of a foreign currency differ by coins of the company.
 
     A payment whose return is undone is matched anew. Where other matches of the item
-    are gone since, Odoo rounds the exchange difference from another rest.
+    are gone since, Odoo rounds the exchange difference from another rest: by one coin
+    for each of up to three instalments.
 
     :param key: account or item, see `get_fingerprint`
     :param tuple before: what was said, None for nothing
@@ -1012,7 +1013,7 @@ def _is_rounded_anew(world, key, before, after):
     return (
         name != own.name
         and (state, amount) == (new_state, new_amount)
-        and own.compare_amounts(abs(new_balance - balance), own.rounding) <= 0
+        and own.compare_amounts(abs(new_balance - balance), 3 * own.rounding) <= 0
     )
 
 
