@@ -293,6 +293,7 @@ class CollectionsAgingQuery(models.AbstractModel):
     def _get_customer_totals_sql(self, ranges, partner_ids=None):
         """Return the query that adds the open items up per customer."""
         age_date = SQL("item.age_date")
+        decimals = SQL("%s", self.company_id.currency_id.decimal_places)
         overdue = SQL(
             "item.is_real AND item.is_debit AND item.due_date < %s", self.date
         )
@@ -331,21 +332,21 @@ class CollectionsAgingQuery(models.AbstractModel):
           GROUP BY item.customer_id
             """,
             overdue=overdue,
-            promised=self._get_part_sql(SQL("item.promise_amount")),
-            disputed=self._get_part_sql(SQL("item.dispute_amount")),
+            promised=self._get_part_sql(SQL("item.promise_amount"), decimals),
+            disputed=self._get_part_sql(SQL("item.dispute_amount"), decimals),
             amounts=amounts,
             items=self._get_aged_items_sql(partner_ids),
         )
 
-    def _get_part_sql(self, amount):
+    def _get_part_sql(self, amount, decimals):
         """Return what is promised or disputed of an item, in company currency.
 
         It is said in the currency of the item; without an amount it is all that is
         open, and it is never more.
 
         :param SQL amount: the column, in the currency of the item
+        :param SQL decimals: how many the currency of the company has
         """
-        decimals = self.company_id.currency_id.decimal_places
         return SQL(
             """
             CASE WHEN COALESCE(%(amount)s, 0) = 0

@@ -1,8 +1,11 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import format_date, format_datetime
+from odoo.tools import SQL, format_date, format_datetime
 
 from .collections_posting import AGENT
+
+# What the summary shows of the snapshot and the open items can tell anew at once.
+LIVE_AMOUNTS = ("amount_due", "amount_credit", "amount_disputed", "amount_promised")
 
 
 class ResPartner(models.Model):
@@ -126,7 +129,7 @@ class ResPartner(models.Model):
             ],
             "selected": balances.ids.index(selected.id) if selected else False,
             "open_item_count": sum(row["count"] for row in live),
-            "has_credit": any(row["least"] < 0 for row in live),
+            "has_credit": any(row["amount_credit"] for row in live),
             "has_several_companies": len(self.env.companies) > 1,
             "promises": by_state.get(customer.id, {}),
             "cases": [
@@ -157,29 +160,83 @@ class ResPartner(models.Model):
     def _get_collections_live_amounts(self):
         """Return what is open at this moment, by company and currency.
 
+        The figures of an aging snapshot (`LIVE_AMOUNTS`, `open_item_count`) are added
+        up as its run does. `count` also has the items that only wait for an exchange
+        difference entry.
+
         :rtype: list[dict]
         """
-        groups = self.env["account.move.line"]._read_group(
-            self._get_collections_items_domain() & Domain("reconciled", "=", False),
-            ["company_id", "currency_id"],
-            [
-                "amount_residual:sum",
-                "amount_residual_currency:sum",
-                "amount_residual:min",
-                "__count",
-            ],
+        lines = self.env["account.move.line"]
+        query = lines._search(
+            self._get_collections_items_domain() & Domain("reconciled", "=", False)
         )
+        columns = {
+            "company_id": "company_id",
+            "currency_id": "currency_id",
+            "residual": "amount_residual",
+            "residual_currency": "amount_residual_currency",
+            "status": "collections_status",
+            "promise_amount": "collections_promise_amount",
+            "dispute_amount": "collections_dispute_amount",
+        }
+        items = query.select(
+            *(
+                SQL(
+                    "%s AS %s",
+                    lines._field_to_sql(query.table, field_name, query),
+                    SQL.identifier(name),
+                )
+                for name, field_name in columns.items()
+            )
+        )
+        # The same order as the columns of the statement.
+        names = [*LIVE_AMOUNTS, "amount_currency", "open_item_count", "count"]
+        companies = {company.id: company for company in self.env.companies}
+        rows = self.env.execute_query(self._get_collections_live_amounts_sql(items))
         return [
             {
-                "company": company,
-                "currency": currency,
-                "amount": amount,
-                "amount_currency": amount_currency,
-                "least": least,
-                "count": count,
+                "company": companies[company_id],
+                "currency": self.env["res.currency"].browse(currency_id),
+                **dict(zip(names, figures, strict=True)),
             }
-            for company, currency, amount, amount_currency, least, count in groups
+            for company_id, currency_id, *figures in rows
         ]
+
+    @api.model
+    def _get_collections_live_amounts_sql(self, items):
+        """Return the query that adds open items up by company and currency.
+
+        :param SQL items: the query for the items, columns named as in the query for
+            those of a snapshot
+        :rtype: SQL
+        """
+        Snapshot = self.env["collections.aging.snapshot"]
+        decimals = SQL("currency.decimal_places")
+        return SQL(
+            """
+            SELECT item.company_id, item.currency_id,
+                   SUM(item.residual)::float,
+                   COALESCE(SUM(item.residual) FILTER (WHERE item.residual < 0), 0)
+                       ::float,
+                   COALESCE(
+                       SUM(%(disputed)s) FILTER (WHERE item.status = 'disputed'), 0
+                   )::float,
+                   COALESCE(
+                       SUM(%(promised)s) FILTER (WHERE item.status = 'promised'), 0
+                   )::float,
+                   SUM(item.residual_currency)::float,
+                   COUNT(*) FILTER (WHERE item.residual_currency <> 0),
+                   COUNT(*)
+              FROM (%(items)s) AS item
+              JOIN res_company company ON company.id = item.company_id
+              JOIN res_currency currency ON currency.id = company.currency_id
+          GROUP BY item.company_id, item.currency_id
+          ORDER BY item.company_id, item.currency_id
+            """,
+            disputed=Snapshot._get_part_sql(SQL("item.dispute_amount"), decimals),
+            promised=Snapshot._get_part_sql(SQL("item.promise_amount"), decimals),
+            items=items,
+        )
 
     def _prepare_collections_currencies(self, live):
         """Return what is open by company and currency, where that says more.
@@ -195,7 +252,7 @@ class ResPartner(models.Model):
                 "currency_id": row["currency"].id,
                 "amount": row["amount_currency"],
                 "company_currency_id": row["company"].currency_id.id,
-                "company_amount": row["amount"],
+                "company_amount": row["amount_due"],
             }
             for row in live
         ]
@@ -208,27 +265,30 @@ class ResPartner(models.Model):
         :rtype: dict
         """
         snapshot = row.snapshot_id
-        open_now = sum(
-            amounts["amount"]
-            for amounts in live
-            if amounts["company"] == row.company_id
+        currency = row.currency_id
+        own = [amounts for amounts in live if amounts["company"] == row.company_id]
+        now = {name: sum(amounts[name] for amounts in own) for name in LIVE_AMOUNTS}
+        item_count = sum(amounts["open_item_count"] for amounts in own)
+        is_total_changed = bool(
+            currency.compare_amounts(now["amount_due"], row.amount_due)
         )
         return {
             "id": row.id,
             "company_id": row.company_id.id,
             "company": row.company_id.name,
             "definition": row.definition_id.name,
-            "currency_id": row.currency_id.id,
+            "currency_id": currency.id,
             "date_text": format_date(self.env, row.date),
             "run_date_text": format_datetime(
                 self.env, snapshot.run_date, dt_format="short"
             ),
             "is_today": row.date == fields.Date.context_today(self),
             "is_outdated": snapshot.is_outdated,
-            "is_changed": bool(
-                row.currency_id.compare_amounts(open_now, row.amount_due)
-            ),
-            "amount_now": open_now,
+            # A payment matched with an invoice, say, leaves the total as it was.
+            "is_changed": item_count != row.open_item_count
+            or any(currency.compare_amounts(now[name], row[name]) for name in now),
+            "is_total_changed": is_total_changed,
+            "amount_now": now["amount_due"],
             "last_payment_date_text": format_date(self.env, row.last_payment_date),
             "columns": self._prepare_collections_bars(row),
             **{

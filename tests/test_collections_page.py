@@ -160,6 +160,46 @@ class TestCollectionsPage(CollectionsCommon):
         balance = self._get_data()["balances"][0]
         self.assertEqual((balance["is_changed"], balance["amount_due"]), (False, 640.0))
 
+    @freeze_time("2026-03-31")
+    def test_what_changed_within_the_same_total_is_said(self):
+        invoice = self._create_item(self.partner, 1000, "2026-04-30", date="2026-03-01")
+        payment = self._create_payment(self.partner, 1500, "2026-03-10")
+        self._run_snapshot("2026-03-31")
+        self.assertFalse(self._get_data()["balances"][0]["is_changed"])
+
+        self._match(invoice, payment)
+        balance = self._get_data()["balances"][0]
+        self.assertEqual((balance["amount_due"], balance["amount_now"]), (-500, -500))
+        self.assertEqual(balance["amount_credit"], -1500.0)
+        self.assertTrue(balance["is_changed"])
+        self.assertFalse(balance["is_total_changed"])
+        self.partner.with_user(self.agent).action_refresh_collections_page()
+        balance = self._get_data()["balances"][0]
+        self.assertEqual(
+            (balance["is_changed"], balance["amount_credit"]), (False, -500)
+        )
+
+    @freeze_time("2026-03-31")
+    def test_disputes_and_promises_since_the_snapshot_are_said(self):
+        currency = self.setup_other_currency("EUR", rates=[("2026-01-01", 3.0)])
+        invoice = self._create_item(
+            self.partner, 100, "2026-02-14", currency_id=currency.id
+        )
+        items = self._get_term_lines(invoice).with_user(self.agent)
+        self._run_snapshot("2026-03-31")
+        for status, vals, column in [
+            ("disputed", {"dispute_amount": 50, "reason": "Late"}, "amount_disputed"),
+            ("promised", {"promise_date": "2026-04-15"}, "amount_promised"),
+        ]:
+            items.action_set_collections_status(status, **vals)
+            balance = self._get_data()["balances"][0]
+            self.assertTrue(balance["is_changed"], status)
+            self.assertFalse(balance["is_total_changed"], status)
+            self.partner.with_user(self.agent).action_refresh_collections_page()
+            balance = self._get_data()["balances"][0]
+            self.assertTrue(balance[column], status)
+            self.assertFalse(balance["is_changed"], status)
+
     def test_customer_without_anything(self):
         data = self._get_data()
         self.assertEqual(data["balances"], [])
