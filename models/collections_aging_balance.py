@@ -292,7 +292,8 @@ class CollectionsAgingBalance(models.Model):
             customers, None for the agent's default pool
         :param limit: when given, only the customers who owe most, as many as this
         :return: `definition`, `columns` (`name`, `string`, `date_range`), `pool_id`,
-            `pools`, `snapshot` (figures of the latest run, or False) and `domain`
+            `pools`, `snapshot` (figures of the latest run, with the number of customers
+            refreshed after it, or False) and `domain`
         :rtype: dict
         """
         agent = self.env["collections.agent"]._get_own()
@@ -332,9 +333,11 @@ class CollectionsAgingBalance(models.Model):
                 order="amount_due desc, id",
                 limit=limit,
             )
-            result["domain"] = list(
-                domain & Domain("partner_id", "in", top.partner_id.ids)
-            )
+            domain &= Domain("partner_id", "in", top.partner_id.ids)
+            result["domain"] = list(domain)
+        if result["snapshot"]:
+            count = self._get_refreshed_count(snapshots, domain)
+            result["snapshot"]["refreshed_count"] = count
         return result
 
     @api.model
@@ -376,6 +379,32 @@ class CollectionsAgingBalance(models.Model):
         )
         snapshots = Snapshot.browse(runs.sorted()[0].id for _company, runs in latest)
         return snapshots.sorted()
+
+    @api.model
+    def _get_refreshed_count(self, snapshots, domain):
+        """Return how many customers have figures that are newer than the runs shown.
+
+        Who owes nothing any more since then counts as well: the rows on screen do not
+        add up to the total of the run either way.
+
+        :param snapshots: the runs, see `_get_view_snapshots`
+        :param Domain domain: the rows on screen, current or not
+        :rtype: int
+        """
+        newer = snapshots.browse()
+        if not self.env.context.get("collections_snapshot_id"):
+            for snapshot in snapshots:
+                newer |= snapshot._get_newer_snapshots()
+        if not newer:
+            return 0
+        added = Domain("snapshot_id", "in", newer.ids) & Domain("is_current", "=", True)
+        replaced = Domain("snapshot_id", "in", snapshots.ids) & Domain(
+            "is_current", "=", False
+        )
+        [(count,)] = self._read_group(
+            domain & (added | replaced), aggregates=["partner_id:count_distinct"]
+        )
+        return count
 
     def _get_open_items_name(self, column):
         names = ", ".join(self[:3].mapped("display_name"))

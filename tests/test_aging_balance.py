@@ -173,6 +173,42 @@ class TestAgedBalances(CollectionsCommon):
         self.snapshot.sudo().ledger_difference = 0.0
         self.assertFalse(Balance.get_aging_view()["snapshot"]["ledger_difference"])
 
+    def test_line_above_says_how_many_were_refreshed_after_the_run(self):
+        def get_count(**params):
+            return self.Balance.get_aging_view(**params)["snapshot"]["refreshed_count"]
+
+        self.assertEqual(get_count(), 0)
+        self.large.action_refresh_aging()
+        self.assertEqual((get_count(), get_count(pool_id=self.pool.id)), (1, 0))
+        self.small.action_refresh_aging()
+        self.large.action_refresh_aging()
+        self.assertEqual((get_count(), get_count(pool_id=self.pool.id)), (2, 1))
+        self.assertEqual(get_count(limit=1), 1)
+        past = self.Balance.with_context(collections_snapshot_id=self.snapshot.id)
+        self.assertEqual(past.get_aging_view()["snapshot"]["refreshed_count"], 0)
+        self._run_snapshot(fields.Date.today())
+        self.assertEqual(get_count(), 0)
+
+    def test_run_of_a_pool_is_a_refresh_in_the_list_of_all(self):
+        run = self._run_snapshot(fields.Date.today(), pool_id=self.pool.id)
+        view = self.Balance.get_aging_view()
+        self.assertEqual(view["snapshot"]["id"], self.snapshot.id)
+        self.assertEqual(view["snapshot"]["refreshed_count"], 1)
+        view = self.Balance.get_aging_view(pool_id=self.pool.id)
+        self.assertEqual(view["snapshot"]["id"], run.id)
+        self.assertEqual(view["snapshot"]["refreshed_count"], 0)
+
+    def test_customer_who_owes_nothing_since_the_run_counts_as_refreshed(self):
+        payment = self._create_payment(self.small, 100, fields.Date.today())
+        invoice = self.env["account.move"].search(
+            [("partner_id", "=", self.small.id), ("move_type", "=", "out_invoice")]
+        )
+        self._match(invoice, payment)
+        self.small.action_refresh_aging()
+        view = self.Balance.get_aging_view()
+        self.assertEqual(self._get_shown(view).partner_id, self.large)
+        self.assertEqual(view["snapshot"]["refreshed_count"], 1)
+
     def test_archived_default_pool_filters_nothing(self):
         user = self._create_user("collector", AGENT)
         self.env["collections.agent"].create(
