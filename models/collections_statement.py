@@ -6,7 +6,7 @@ from dateutil.relativedelta import relativedelta
 
 from odoo import api, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL, format_date
+from odoo.tools import SQL, format_amount, format_date, format_list
 
 from ..tools import spreadsheet
 
@@ -32,8 +32,8 @@ class CollectionsStatement(models.AbstractModel):
 
     Open items and totals come from the statements behind Aged Balances, so that a
     customer reads what the collector sees. Everything is fetched for many customers at
-    once. Amounts are in the currency of the items, totals and aging also in company
-    currency.
+    once. Amounts are in the currency of the items, aging is in company currency, and
+    totals are there in both.
     """
 
     _name = "collections.statement"
@@ -106,7 +106,10 @@ class CollectionsStatement(models.AbstractModel):
         :return: by id of the commercial partner a dict with `partner`, `company`,
             `currency` (of the company), `period`, `totals` (`amount_due`,
             `amount_overdue`, `amount_credit`, `oldest_due_date`, in company currency),
-            `aging` (list of `name`, `date_range`, `amount`), `items`, `payments`, and
+            `currency_totals` (those of `_get_currency_totals`), `amounts_due` and
+            `amounts_overdue` (those of `_get_amounts`), `is_credit`, `has_currencies`
+            (whether something is in another currency than the company's), `aging`
+            (list of `name`, `date_range`, `amount`), `items`, `payments`, and
             `currencies`: for each currency `currency`, `opening`, `movements`,
             `closing` and `amount_open`
         :rtype: dict[int, dict]
@@ -118,6 +121,7 @@ class CollectionsStatement(models.AbstractModel):
         query = self._get_query(company, period.date_to)
         contact_ids = query._get_contact_ids(customers)
         totals = self._fetch_totals(query, contact_ids)
+        currency_totals = self._fetch_currency_totals(query, customers, contact_ids)
         items = self._fetch_items(query, contact_ids)
         payments = self._fetch_payments(query, contact_ids, items)
         movements = self._fetch_movements(query, contact_ids, period)
@@ -129,6 +133,7 @@ class CollectionsStatement(models.AbstractModel):
                 period,
                 ranges,
                 totals.get(customer.id),
+                currency_totals[customer.id],
                 items[customer.id],
                 payments[customer.id],
                 movements[customer.id],
@@ -137,7 +142,16 @@ class CollectionsStatement(models.AbstractModel):
         }
 
     def _prepare_statement(
-        self, customer, company, period, ranges, totals, items, payments, movements
+        self,
+        customer,
+        company,
+        period,
+        ranges,
+        totals,
+        currency_totals,
+        items,
+        payments,
+        movements,
     ):
         company = company.with_env(self.env)
         empty = {
@@ -152,6 +166,13 @@ class CollectionsStatement(models.AbstractModel):
             "currency": company.currency_id,
             "period": period,
             "totals": totals or empty,
+            "currency_totals": currency_totals,
+            "amounts_due": self._get_amounts(currency_totals, "amount_due"),
+            "amounts_overdue": self._get_amounts(currency_totals, "amount_overdue"),
+            "is_credit": self._is_credit(currency_totals),
+            "has_currencies": any(
+                entry["currency"] != company.currency_id for entry in currency_totals
+            ),
             "aging": [
                 {
                     "name": period_range["string"],
@@ -199,6 +220,69 @@ class CollectionsStatement(models.AbstractModel):
             }
             for partner_id, *values in rows
         }
+
+    def _fetch_currency_totals(self, query, customers, contact_ids):
+        """Return what each customer owes, see `_get_currency_totals`."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT aged.customer_id, aged.currency_id,
+                       SUM(aged.residual_currency),
+                       COALESCE(SUM(aged.residual_currency) FILTER (
+                           WHERE aged.is_debit AND aged.due_date < %(date)s
+                       ), 0),
+                       COALESCE(SUM(aged.residual_currency) FILTER (
+                           WHERE NOT aged.is_debit
+                       ), 0)
+                  FROM (%(items)s) AS aged
+                 WHERE aged.is_real AND aged.customer_id IS NOT NULL
+              GROUP BY aged.customer_id, aged.currency_id
+                """,
+                date=query.date,
+                items=query._get_aged_items_sql(contact_ids),
+            )
+        )
+        settled = customers - customers.browse(row[0] for row in rows)
+        rows += self._fetch_settled_totals(query, settled)
+        names = ["currency_id", "amount_due", "amount_overdue", "amount_credit"]
+        found = self._group_rows(rows, names)
+        main_currency = query.company_id.currency_id
+        nothing = dict.fromkeys(names[1:], 0.0)
+        return {
+            customer.id: sorted(
+                (
+                    {"currency": total.pop("currency_id"), **total}
+                    for total in found[customer.id]
+                ),
+                key=lambda entry: (
+                    entry["currency"] != main_currency,
+                    entry["currency"].name,
+                ),
+            )
+            or [{"currency": main_currency.with_env(self.env), **nothing}]
+            for customer in customers
+        }
+
+    def _fetch_settled_totals(self, query, customers):
+        """Return zeros for who owes nothing, in the currency of what came last."""
+        if not customers:
+            return []
+        return self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT ON (partner.commercial_partner_id)
+                       partner.commercial_partner_id, line.currency_id, 0, 0, 0
+                  FROM account_move_line line
+                  JOIN res_partner partner ON partner.id = line.partner_id
+                 WHERE %(where)s AND line.date <= %(date)s
+              ORDER BY partner.commercial_partner_id, line.date DESC, line.id DESC
+                """,
+                where=self._get_ledger_condition_sql(
+                    query, query._get_contact_ids(customers)
+                ),
+                date=query.date,
+            )
+        )
 
     def _fetch_items(self, query, contact_ids):
         """Return the open items by customer, those due first at the top."""
@@ -452,7 +536,7 @@ class CollectionsStatement(models.AbstractModel):
         amounts = [
             index
             for index, name in enumerate(names)
-            if name in ("amount", "residual", "residual_currency")
+            if name.startswith(("amount", "residual"))
         ]
         result = defaultdict(list)
         for key, *values in rows:
@@ -545,6 +629,76 @@ class CollectionsStatement(models.AbstractModel):
         self.env.flush_all()
         query = self._get_query(company, period.date_to)
         return self._fetch_totals(query, query._get_contact_ids(partners))
+
+    @api.model
+    def _get_currency_totals(self, partners, company=None, period=None):
+        """Return what customers owe at the end of a period, in the currencies of it.
+
+        The caller has checked that the user may see it.
+
+        :param partners: `res.partner`; contacts stand for their customer
+        :param company: the `res.company` owed to, by default the current one
+        :param StatementPeriod period: by default that of `_get_period`
+        :return: by id of the commercial partner, for each currency with something open
+            `currency`, `amount_due`, `amount_overdue` and `amount_credit`. That of the
+            company stands first. Where nothing is open, zeros in one currency.
+        :rtype: dict[int, list[dict]]
+        """
+        company = company or self.env["collections.recipient"]._get_company()
+        period = period or self._get_period()
+        self.env.flush_all()
+        query = self._get_query(company, period.date_to)
+        customers = partners.commercial_partner_id
+        return self._fetch_currency_totals(
+            query, customers, query._get_contact_ids(customers)
+        )
+
+    @api.model
+    def _is_credit(self, currency_totals):
+        """Tell whether a customer owes nothing and has something in his favour.
+
+        :param list currency_totals: those of one customer, see `_get_currency_totals`
+        """
+        signs = {
+            entry["currency"].compare_amounts(entry["amount_due"], 0.0)
+            for entry in currency_totals
+        }
+        return -1 in signs and 1 not in signs
+
+    @api.model
+    def _get_amounts(self, currency_totals, name):
+        """Return what stands for one of the totals where people read it.
+
+        That is the amounts that are not zero, else one zero. A balance in favour of the
+        customer has no sign: the text says whose it is.
+
+        :param list currency_totals: those of one customer, see `_get_currency_totals`
+        :param str name: `"amount_due"` or `"amount_overdue"`
+        :return: a dict with `currency` and `amount` for each
+        :rtype: list[dict]
+        """
+        is_credit = name == "amount_due" and self._is_credit(currency_totals)
+        amounts = [
+            {
+                "currency": entry["currency"],
+                "amount": -entry[name] if is_credit else entry[name],
+            }
+            for entry in currency_totals
+        ]
+        return [
+            entry for entry in amounts if not entry["currency"].is_zero(entry["amount"])
+        ] or amounts[:1]
+
+    @api.model
+    def _format_amounts(self, amounts):
+        """Return amounts of `_get_amounts` in one text, such as $ 5.00 and 3.00 €."""
+        return format_list(
+            self.env,
+            [
+                format_amount(self.env, entry["amount"], entry["currency"])
+                for entry in amounts
+            ],
+        )
 
     @api.model
     def _get_localized_statements(self, partners, kind, company=None, period=None):
@@ -743,17 +897,18 @@ class CollectionsStatement(models.AbstractModel):
             line(self.env._("Reference"), partner.ref),
             line(self.env._("Tax ID"), partner.vat),
             line(self.env._("As of"), period.date_to),
-            line(self.env._("Currency"), statement["currency"].name),
-            line(self.env._("Amount due"), totals["amount_due"], is_bold=True),
-            line(self.env._("Overdue"), totals["amount_overdue"]),
-            line(self.env._("Credits"), totals["amount_credit"]),
+            *self._iter_total_rows(statement),
             line(self.env._("Oldest due date"), totals["oldest_due_date"]),
         ]
         if statement["aging"]:
             rows += [
                 line(""),
                 line(
-                    self.env._("Aging"),
+                    self.env._(
+                        "Aging in %(currency)s", currency=statement["currency"].name
+                    )
+                    if statement["has_currencies"]
+                    else self.env._("Aging"),
                     self.env._("Amount"),
                     self.env._("Due"),
                     is_bold=True,
@@ -782,6 +937,18 @@ class CollectionsStatement(models.AbstractModel):
             spreadsheet.Column("", 30),
         ]
         return spreadsheet.Sheet(self.env._("Summary"), columns, rows)
+
+    def _iter_total_rows(self, statement):
+        """Return what is owed, for each currency it is owed in."""
+        for entry in statement["currency_totals"]:
+            number_format = self._get_format(entry["currency"])
+            for is_bold, label, value in (
+                (False, self.env._("Currency"), entry["currency"].name),
+                (True, self.env._("Amount due"), entry["amount_due"]),
+                (False, self.env._("Overdue"), entry["amount_overdue"]),
+                (False, self.env._("Credits"), entry["amount_credit"]),
+            ):
+                yield spreadsheet.Row([label, value], number_format, is_bold)
 
     def _prepare_items_sheet(self, statement, kind):
         """Return the sheet of open items, with what was said of them for our people."""

@@ -192,6 +192,26 @@ class ResPartner(models.Model):
         help="Open debit items past their due date: of today, in e-mails with a "
         "statement of its last day.",
     )
+    collections_statement_due_text = fields.Char(
+        string="Due by Statement in Words",
+        compute="_compute_collections_statement_texts",
+        groups=AGENT,
+        help="All open items of the customer, credits deducted, in the currencies of "
+        "the documents; a balance in his favour without its sign. For e-mails.",
+    )
+    collections_statement_overdue_text = fields.Char(
+        string="Overdue by Statement in Words",
+        compute="_compute_collections_statement_texts",
+        groups=AGENT,
+        help="Open debit items past their due date, in the currencies of the "
+        "documents; empty when there are none. For e-mails.",
+    )
+    collections_statement_is_credit = fields.Boolean(
+        string="In Favour by Statement",
+        compute="_compute_collections_statement_texts",
+        groups=AGENT,
+        help="The customer owes nothing and has a balance in his favour. For e-mails.",
+    )
     collections_statement_due_date = fields.Date(
         string="Oldest Due Date by Statement",
         compute="_compute_collections_statement_amounts",
@@ -317,6 +337,28 @@ class ResPartner(models.Model):
             partner.collections_statement_due = owed.get("amount_due", 0.0)
             partner.collections_statement_overdue = owed.get("amount_overdue", 0.0)
             partner.collections_statement_due_date = owed.get("oldest_due_date", False)
+
+    @api.depends_context(
+        "company",
+        "collections_company_id",
+        "collections_statement_date_from",
+        "collections_statement_date_to",
+        "lang",
+    )
+    def _compute_collections_statement_texts(self):
+        Statement = self.env["collections.statement"]
+        found = Statement._get_currency_totals(self._origin)
+        for partner in self:
+            totals = found.get(partner.commercial_partner_id._origin.id, [])
+            due, overdue = (
+                Statement._get_amounts(totals, name)
+                for name in ("amount_due", "amount_overdue")
+            )
+            partner.collections_statement_is_credit = Statement._is_credit(totals)
+            partner.collections_statement_due_text = Statement._format_amounts(due)
+            partner.collections_statement_overdue_text = any(
+                entry["amount"] for entry in overdue
+            ) and Statement._format_amounts(overdue)
 
     @api.depends("collections_recipient_id")
     @api.depends_context("company", "collections_company_id")

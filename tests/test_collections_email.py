@@ -3,6 +3,7 @@ from smtplib import SMTPRecipientsRefused
 from unittest.mock import patch
 
 from freezegun import freeze_time
+from lxml import html
 from openpyxl import load_workbook
 
 from odoo import Command
@@ -196,6 +197,84 @@ class TestCollectionsEmail(CollectionsEmailCommon):
         self.agent.lang = "fr_FR"
         self.partner.lang = "en_US"
         check("salesperson", "fr_FR")
+
+    # === AMOUNTS === #
+
+    def _create_euro_customer(self):
+        euro = self.setup_other_currency("EUR", rates=[("2026-01-01", 0.5)])
+        euro.write({"symbol": "€", "position": "after"})
+        return self._create_customer("Fabrikam", email="f@f.example"), euro
+
+    def _get_text(self, kind, partner):
+        """Return the words of an e-mail to a customer."""
+        body = self._open_composer(partner, kind).body
+        return " ".join(html.fromstring(body).text_content().split())
+
+    @freeze_time("2026-03-31")
+    def test_amounts_in_the_currency_of_the_documents(self):
+        partner, euro = self._create_euro_customer()
+        seller = self._create_user("seller", "base.group_user")
+        seller.partner_id.email = "seller@us.example"
+        partner.user_id = seller
+        self._create_item(partner, 100, "2026-01-31", currency_id=euro.id)
+        for kind, expected in (
+            ("collections", "Our books show 100.00 € open for Fabrikam, credits"),
+            ("collections", "Of your invoices, 100.00 € are past their due date"),
+            ("statement", "The amount due on 03/31/2026 is 100.00 €."),
+            ("salesperson", "Fabrikam owes 100.00 €; invoices of 100.00 € are past"),
+        ):
+            self.assertIn(expected, self._get_text(kind, partner))
+        self._create_item(partner, 30, "2026-04-30", "2026-03-01")
+        self.env.invalidate_all()  # each e-mail is written in a transaction of its own
+        for kind, expected in (
+            ("collections", "Our books show $ 30.00 and 100.00 € open for Fabrikam"),
+            ("statement", "The amount due on 03/31/2026 is $ 30.00 and 100.00 €."),
+            ("salesperson", "owes $ 30.00 and 100.00 €; invoices of 100.00 € are"),
+        ):
+            self.assertIn(expected, self._get_text(kind, partner))
+        # Texts from before these go on with amounts in company currency.
+        partner = partner.with_user(self.agent)
+        self.assertEqual(partner.collections_statement_due, 230.0)
+        self.assertEqual(partner.collections_statement_overdue, 200.0)
+        self.assertEqual(partner.collections_currency_id, self.company.currency_id)
+
+    @freeze_time("2026-03-31")
+    def test_amounts_in_company_currency(self):
+        for kind, expected in (
+            ("collections", "Our books show $ 1,000.00 open for Contoso, credits"),
+            ("statement", "The amount due on 03/31/2026 is $ 1,000.00."),
+        ):
+            self.assertIn(expected, self._get_text(kind, self.partner))
+
+    @freeze_time("2026-03-31")
+    def test_balance_in_favour_of_the_customer(self):
+        partner, euro = self._create_euro_customer()
+        seller = self._create_user("seller", "base.group_user")
+        seller.partner_id.email = "seller@us.example"
+        partner.user_id = seller
+        self._create_item(partner, -1850, "2026-01-31", currency_id=euro.id)
+        for kind, expected in (
+            ("collections", "Our books show 1,850.00 € in favour of Fabrikam"),
+            ("statement", "The balance in your favour on 03/31/2026 is 1,850.00 €."),
+            ("salesperson", "Fabrikam has a balance in its favour of 1,850.00 €. The"),
+        ):
+            text = self._get_text(kind, partner)
+            self.assertIn(expected, text)
+            self.assertNotIn("past their due date", text)
+
+    @freeze_time("2026-03-31")
+    def test_amounts_in_the_language_of_the_e_mail(self):
+        self.env["res.lang"]._activate_lang("nl_NL")
+        partner, euro = self._create_euro_customer()
+        self._create_item(partner, 1000, "2026-01-31", currency_id=euro.id)
+        self._create_item(partner, 30, "2026-04-30", "2026-03-01")
+        partner = partner.with_user(self.agent)
+        for lang, text in (
+            ("en_US", "$\xa030.00 and 1,000.00\xa0€"),
+            ("nl_NL", "$\xa030,00 en 1.000,00\xa0€"),
+        ):
+            partner = partner.with_context(lang=lang)
+            self.assertEqual(partner.collections_statement_due_text, text)
 
     @freeze_time("2026-03-31")
     def test_template_of_the_parameters(self):

@@ -1,5 +1,6 @@
 import io
 
+from lxml import html
 from openpyxl import load_workbook
 
 from odoo import fields
@@ -43,6 +44,25 @@ class TestPortal(CollectionsCommon, HttpCase):
         names = [row[1] for row in workbook["Open items"].iter_rows(values_only=True)]
         self.assertIn(self.invoice.name, names)
         self.assertNotIn(self.foreign.name, names)
+
+    def test_totals_in_the_currency_of_the_documents(self):
+        euro = self.setup_other_currency("EUR", rates=[("2020-01-01", 0.5)])
+        euro.write({"symbol": "€", "position": "after"})
+        customer = self._create_customer("Euro", is_company=True)
+        self._create_item(customer, 50, "2026-01-31", currency_id=euro.id)
+        self.user.partner_id.parent_id = customer
+        self.authenticate("portal_contoso", "portal_contoso")
+
+        def read_page():
+            page = html.fromstring(self.url_open("/my/statement").text)
+            return " ".join(page.text_content().split())
+
+        text = read_page()
+        self.assertIn("Amount due: 50.00 €", text)
+        self.assertIn("Overdue: 50.00 €", text)
+        self.assertIn("How old it is, in USD", text)
+        self._create_item(customer, -80, "2026-01-31", currency_id=euro.id)
+        self.assertIn("Balance in your favour: 30.00 €", read_page())
 
     def test_link_beside_the_invoices(self):
         self.authenticate("portal_contoso", "portal_contoso")

@@ -411,6 +411,101 @@ class TestStatement(CollectionsCommon):
                 balances = [row[8] for row in statement if row[1] == "Closing balance"]
                 self.assertEqual(balances, [10, amount])
 
+    def _set_up_euro(self):
+        euro = self.setup_other_currency("EUR", rates=[("2026-01-01", 0.5)])
+        euro.write({"symbol": "€", "position": "after"})
+        return euro
+
+    @freeze_time("2026-03-31")
+    def test_totals_in_the_currency_of_the_documents(self):
+        """A customer who is invoiced in euros reads what he owes in euros."""
+        euro = self._set_up_euro()
+        self._create_item(
+            self.partner, 100, "2026-01-31", "2026-01-10", currency_id=euro.id
+        )
+        self._create_item(
+            self.partner, -30, "2026-04-30", "2026-03-10", currency_id=euro.id
+        )
+        text = self._print()
+        self.assertIn("Amount due 70.00 € Overdue 100.00 € Movements in EUR", text)
+        self.assertIn("How old it is, in USD", text)
+        self.assertIn("$ 140.00", text.partition("How old it is")[2])
+        sheets = self._open("statement")
+        rows = [row[:2] for row in sheets["Summary"]]
+        position = rows.index(["Currency", "EUR"])
+        self.assertEqual(
+            rows[position + 1 : position + 5],
+            [
+                ["Amount due", 70],
+                ["Overdue", 100],
+                ["Credits", -30],
+                ["Oldest due date", datetime(2026, 1, 31)],
+            ],
+        )
+        cell = self.workbook["Summary"].cell(position + 2, 2)
+        self.assertEqual(cell.number_format, '#,##0.00 "€"')
+        self.assertNotIn(["Currency", "USD"], rows)
+        self.assertIn(["Aging in USD", "Amount"], rows)
+        self.assertEqual(self._get_summary(sheets)["Total"], 140)
+
+    @freeze_time("2026-03-31")
+    def test_totals_in_two_currencies(self):
+        euro = self._set_up_euro()
+        self._create_item(
+            self.partner, 100, "2026-01-31", "2026-01-10", currency_id=euro.id
+        )
+        self._create_item(self.partner, 30, "2026-04-30", "2026-03-01")
+        text = self._print()
+        self.assertIn("Amount due $ 30.00 100.00 € Overdue 100.00 € Movements", text)
+        rows = [row[:2] for row in self._open()["Summary"]]
+        self.assertEqual(
+            [row for row in rows if row[0] in ("Currency", "Amount due", "Overdue")],
+            [
+                ["Currency", "USD"],
+                ["Amount due", 30],
+                ["Overdue", 0],
+                ["Currency", "EUR"],
+                ["Amount due", 100],
+                ["Overdue", 100],
+            ],
+        )
+
+    @freeze_time("2026-03-31")
+    def test_totals_in_company_currency(self):
+        self._create_item(self.partner, 30, "2026-01-31")
+        text = self._print()
+        self.assertIn("Amount due $ 30.00 Overdue $ 30.00 Movements in USD", text)
+        self.assertIn("How old it is", text)
+        self.assertNotIn("How old it is, in", text)
+        rows = [row[:2] for row in self._open()["Summary"]]
+        self.assertEqual(rows.count(["Currency", "USD"]), 1)
+        self.assertIn(["Aging", "Amount"], rows)
+
+    @freeze_time("2026-03-31")
+    def test_balance_in_favour_of_the_customer(self):
+        euro = self._set_up_euro()
+        self._create_item(
+            self.partner, -100, "2026-01-31", "2026-01-10", currency_id=euro.id
+        )
+        text = self._print()
+        self.assertIn("Balance in your favour 100.00 € Overdue 0.00 €", text)
+        self.assertNotIn("Amount due", text)
+        # What is owed in another currency keeps its sign, and so does the credit.
+        self._create_item(self.partner, 30, "2026-04-30", "2026-03-01")
+        self.assertIn("Amount due $ 30.00 -\ufeff100.00 €", self._print())
+        # What was settled was in some currency, too.
+        other = self._create_customer("Fabrikam")
+        self._match(
+            self._create_item(
+                other, 100, "2026-01-31", "2026-01-10", currency_id=euro.id
+            ),
+            self._create_item(
+                other, -100, "2026-01-31", "2026-01-10", currency_id=euro.id
+            ),
+        )
+        text = self._print(ids=other.ids)
+        self.assertIn("Amount due 0.00 € Overdue 0.00 €", text)
+
     @freeze_time("2026-03-31")
     def test_layout(self):
         self._create_item(self.partner, 10, "2026-01-31")
