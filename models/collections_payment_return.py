@@ -703,9 +703,7 @@ class CollectionsPaymentReturn(models.Model):
                 for payment_return in self
             }
         )
-        lines = self.line_ids.filtered(
-            lambda line: line.move_id.is_invoice(include_receipts=True)
-        )
+        lines = self._get_document_lines()
         date = format_date(self.env, self[:1].date)
         lines.move_id._message_log_batch(
             bodies={
@@ -718,6 +716,12 @@ class CollectionsPaymentReturn(models.Model):
                 )
                 for move, own in lines.grouped("move_id").items()
             }
+        )
+
+    def _get_document_lines(self):
+        """Return the lines whose items belong to documents, not to other entries."""
+        return self.line_ids.filtered(
+            lambda line: line.move_id.is_invoice(include_receipts=True)
         )
 
     def _get_log_text(self):
@@ -815,7 +819,7 @@ class CollectionsPaymentReturn(models.Model):
         self.activity_id.filtered("active").action_feedback(
             feedback=self.env._("The return was undone.")
         )
-        self.payment_id._message_log(body=self._get_undo_text())
+        self._log_undo(date)
 
     def _prepare_undo_vals(self, date):
         """Return what a return says of itself once it is undone."""
@@ -881,6 +885,23 @@ class CollectionsPaymentReturn(models.Model):
         for line in discounts:
             line._note_cash_discount()
         discounts.move_line_id._judge_promises()
+
+    def _log_undo(self, date):
+        """Note the undo on the payment, and on the documents that the return opened.
+
+        They would go on saying that the bank returned the payment.
+
+        :param date: accounting date of the reversals
+        """
+        self.ensure_one()
+        self.payment_id._message_log(body=self._get_undo_text())
+        text = self.env._(
+            "The return of %(payment)s was undone on %(date)s.",
+            payment=self.payment_id.display_name,
+            date=format_date(self.env, date),
+        )
+        moves = self._get_document_lines().move_id
+        moves._message_log_batch(bodies=dict.fromkeys(moves.ids, text))
 
     def _get_undo_text(self):
         self.ensure_one()

@@ -38,6 +38,22 @@ class TestPaymentReturnUndo(PaymentReturnCommon):
         with self.assertRaisesRegex(UserError, "were not returned"):
             payment.action_undo_return()
 
+    def test_documents_say_that_the_return_was_undone(self):
+        invoices = [
+            self._create_item(self.partner, amount, "2026-01-31")
+            for amount in (100, 200, 300)
+        ]
+        payment = self._pay(300, "2026-02-10", *invoices[:2])
+        payment_return = self._return(payment, "2026-02-20")
+        payment_return.action_undo("2026-02-25")
+        for invoice in invoices[:2]:
+            bodies = [str(message.body) for message in invoice.message_ids]
+            text = f"The return of {payment.name} was undone on 02/25/2026."
+            self.assertEqual(sum(text in body for body in bodies), 1)
+            self.assertTrue(any("The bank returned" in body for body in bodies))
+        bodies = " ".join(map(str, invoices[2].message_ids.mapped("body")))
+        self.assertNotIn("undone", bodies)
+
     def _get_partials(self, payment):
         lines = self._get_term_lines(payment)
         return sorted(
