@@ -414,6 +414,7 @@ METHODS = {
     },
     "collections.writeoff.reversal.wizard": {
         "action_reverse": Call(MANAGERS, "own_reversal_wizard"),
+        "action_use_first_free_date": Call(MANAGERS, "own_reversal_wizard"),
     },
     "collections.writeoff.sweep.wizard": {
         "action_preview": Call(MANAGERS, "own_sweep_wizard"),

@@ -1,7 +1,11 @@
+import json
+from unittest.mock import patch
+
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
+from ..wizards import collections_writeoff_reversal_wizard
 from .common import AGENT, WriteoffCommon
 
 
@@ -217,6 +221,110 @@ class TestWriteoffReversal(WriteoffCommon):
         self._assert_back()
         with self.assertRaises(UserError):
             self.invoice.action_open_writeoff_reversal()
+
+    def _open_reversal(self, records):
+        action = records.action_open_writeoff_reversal()
+        return self.env[action["res_model"]].browse(action["res_id"])
+
+    def _get_opens(self, wizard):
+        """Return what the wizard says opens again, by write-off."""
+        opens = json.loads(wizard.opens_data or '{"groups_vals": []}')
+        return {
+            group["group_name"]: [
+                (item["name"], item["date_maturity"], item["amount"])
+                for _command, _id, item in group["items_vals"]
+            ]
+            for group in opens["groups_vals"]
+        }
+
+    def test_wizard_says_with_how_much_items_open_again(self):
+        wizard = self._create_wizard(self.partner, date="2026-03-31")
+        wizard.line_ids.filtered(
+            lambda line: line.move_id == self.invoice
+        ).amount = 600.0
+        wizard.action_write_off()
+        move = wizard.move_ids
+        euro = self.setup_other_currency("EUR", rates=[("2026-01-01", 0.5)])
+        euro.write({"symbol": "€", "position": "after"})
+        customer = self._create_customer("Fabrikam")
+        items = [
+            self._create_item(customer, amount, "2026-01-31", currency_id=euro.id)
+            for amount in (80, -30)
+        ]
+        foreign = self._write_off(customer, date="2026-03-31")
+        wizard = self._open_reversal(move | foreign)
+        groups = {
+            f"{move.name}, 03/31/2026, {self.partner.name}": [
+                (self.invoice.name, "01/31/2026", "$\xa0600.00"),
+                (self.other.name, "02/28/2026", "$\xa050.00"),
+            ],
+            f"{foreign.name}, 03/31/2026, Fabrikam": [
+                (items[0].name, "01/31/2026", "80.00\xa0€"),
+                (items[1].name, "01/31/2026", "-\ufeff30.00\xa0€"),
+            ],
+        }
+        self.assertEqual(self._get_opens(wizard), groups)
+        with Form(wizard) as form:
+            form.move_ids.remove(foreign.id)
+            self.assertNotIn("Fabrikam", form.opens_data)
+            self.assertIn("600.00", form.opens_data)
+        # The rest of an item that was written off in part stays as it is.
+        before = self.invoice.amount_residual
+        wizard.action_reverse()
+        self.assertEqual(self.invoice.amount_residual, before + 600.0)
+
+    def test_wizard_does_not_open_what_stays_closed(self):
+        move = self._write_off(self.other, date="2026-03-31")
+        self._get_term_lines(self.other).matched_credit_ids.unlink()
+        second = self._write_off(move, date="2026-04-30")
+        wizard = self._open_reversal(move | second)
+        self.assertFalse(wizard.opens_data)
+        self.assertIn(move.name, self._open_reversal(second).opens_data)
+
+    def test_wizard_shows_so_many_items_and_counts_the_others(self):
+        move = self._write_off(self.partner)
+        with patch.object(collections_writeoff_reversal_wizard, "PREVIEW_ITEMS", 1):
+            opens = json.loads(self._open_reversal(move).opens_data)
+        [group] = opens["groups_vals"]
+        self.assertEqual(len(group["items_vals"]), 1)
+        self.assertEqual(opens["options"]["discarded_number"], "1 items")
+
+    def test_wizard_offers_the_first_free_day(self):
+        move = self._write_off(self.partner, date="2026-03-31")
+        other_journal = self.writeoff_journal.copy({"code": "WO2"})
+        other = self._write_off(
+            self._create_item(self.partner, 20, "2026-01-31"),
+            date="2026-03-31",
+            journal_id=other_journal.id,
+        )
+        self.company.fiscalyear_lock_date = "2026-06-30"
+        wizard = self._open_reversal(move | other)
+        self.assertFalse(wizard.lock_message)
+        self.assertFalse(wizard.first_free_date)
+        wizard.date = "2026-05-31"
+        self.assertEqual(str(wizard.first_free_date), "2026-07-01")
+        action = wizard.action_use_first_free_date()
+        self.assertEqual((action["res_id"], action["target"]), (wizard.id, "new"))
+        self.assertEqual(str(wizard.date), "2026-07-01")
+        self.assertFalse(wizard.lock_message)
+        wizard.action_reverse()
+        self.assertEqual(
+            set(map(str, wizard.reversal_ids.mapped("date"))), {"2026-07-01"}
+        )
+
+    def test_wizard_says_when_the_day_is_before_the_write_off(self):
+        move = self._write_off(self.invoice, date="2026-03-31")
+        earlier = self._write_off(self.other, date="2026-03-01")
+        wizard = self._open_reversal(move | earlier)
+        self.assertFalse(wizard.early_message)
+        wizard.date = "2026-03-31"
+        self.assertFalse(wizard.early_message)
+        wizard.date = "2026-03-30"
+        self.assertIn(move.name, wizard.early_message)
+        self.assertNotIn(earlier.name, wizard.early_message)
+        self.assertFalse(wizard.lock_message)
+        wizard.action_reverse()
+        self._assert_back()
 
     def test_recovery_from_the_customer(self):
         """A payment comes after all: the invoice opens again and takes it."""

@@ -1,12 +1,19 @@
+import json
+from collections import defaultdict
+
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import clean_context
+from odoo.tools import clean_context, format_amount, format_date
+
+# A preview is for reading: beyond this, items are only counted.
+PREVIEW_ITEMS = 100
 
 
 class CollectionsWriteoffReversalWizard(models.TransientModel):
     """Take write-offs back on a date, knowing what opens again."""
 
     _name = "collections.writeoff.reversal.wizard"
+    _inherit = "collections.entry.preview"
     _description = "Reverse Write-offs"
 
     comment = fields.Char(help="Text of the reversals, such as who paid after all.")
@@ -31,7 +38,10 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
         string="Reversals",
         readonly=True,
     )
-    lock_message = fields.Char(compute="_compute_lock_message")
+    opens_data = fields.Text(compute="_compute_opens_data")
+    lock_message = fields.Char(compute="_compute_date_messages")
+    first_free_date = fields.Date(compute="_compute_date_messages")
+    early_message = fields.Char(compute="_compute_date_messages")
 
     @api.depends("move_ids")
     def _compute_date(self):
@@ -45,21 +55,134 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
         for wizard in self:
             wizard.item_ids = wizard.move_ids.line_ids.collections_writeoff_line_id
 
-    @api.depends("date", "move_ids")
-    def _compute_lock_message(self):
-        Posting = self.env["collections.posting"]
+    @api.depends("move_ids")
+    def _compute_opens_data(self):
         for wizard in self:
+            opens = wizard._get_opens()
+            wizard.opens_data = bool(opens["groups_vals"]) and json.dumps(opens)
+
+    @api.depends("date", "move_ids")
+    def _compute_date_messages(self):
+        Posting = self.env["collections.posting"]
+        self.lock_message = False
+        self.first_free_date = False
+        self.early_message = False
+        for wizard in self.filtered("date"):
             problems = (
-                Posting._find_lock_problem(
-                    move.company_id,
-                    move.journal_id,
-                    wizard.date,
-                    move._affect_tax_report(),
-                )
-                for move in wizard.move_ids
-                if wizard.date
+                Posting._find_lock_problem(company, journal, wizard.date, has_tax)
+                for company, journal, has_tax in wizard._get_places()
             )
             wizard.lock_message = next(filter(None, problems), False)
+            if wizard.lock_message:
+                wizard.first_free_date = wizard._get_first_free_date()
+            later = wizard.move_ids._origin.filtered(
+                lambda move, date=wizard.date: move.date > date
+            )
+            # No refusal: a write-off may have been dated too late by mistake.
+            wizard.early_message = bool(later) and self.env._(
+                "On %(date)s these were not written off yet: %(moves)s. The reversals "
+                "would stand in the books before them.",
+                date=format_date(self.env, wizard.date),
+                moves=Posting._join_names(later.mapped("name")),
+            )
+
+    def _get_places(self):
+        """Return where the reversals are booked.
+
+        :return: list of company, journal and whether there are tax lines
+        """
+        return list(
+            dict.fromkeys(
+                (move.company_id, move.journal_id, move._affect_tax_report())
+                for move in self.move_ids._origin
+            )
+        )
+
+    def _get_first_free_date(self):
+        """Return the first day on which all of the write-offs can be reversed."""
+        Posting = self.env["collections.posting"]
+        places = self._get_places()
+        date, previous = self.date, None
+        while date != previous:
+            previous = date
+            for company, journal, has_tax in places:
+                date = Posting._get_first_free_date(company, journal, date, has_tax)
+        return date
+
+    def _get_opens(self):
+        """Return what opens again, for the preview widget of accounting.
+
+        :rtype: dict
+        """
+        groups, count = [], 0
+        for move in self.move_ids._origin:
+            amounts = self._get_opening_amounts(move)
+            count += len(amounts)
+            left = PREVIEW_ITEMS - count + len(amounts)
+            items = list(amounts.items())[: max(left, 0)]
+            if items:
+                groups.append(
+                    {
+                        "group_name": ", ".join(
+                            [
+                                move.name,
+                                format_date(self.env, move.date),
+                                move.partner_id.name or self.env._("No customer"),
+                            ]
+                        ),
+                        "items_vals": [
+                            (0, 0, self._get_opens_item(item, amount))
+                            for item, amount in items
+                        ],
+                    }
+                )
+        discarded = count - PREVIEW_ITEMS
+        return {
+            "groups_vals": groups,
+            "options": {
+                "columns": [
+                    {"field": "name", "label": self.env._("Document")},
+                    {"field": "date_maturity", "label": self.env._("Due Date")},
+                    self._get_amount_column("amount", self.env._("Opens Again")),
+                ],
+                "discarded_number": self.env._("%(count)s items", count=discarded)
+                if discarded > 0
+                else False,
+            },
+        }
+
+    def _get_opening_amounts(self, move):
+        """Return with how much the reversal of a write-off opens each item again.
+
+        What was taken off its item before is not in it. Neither are items of write-offs
+        that are reversed together with it: these stay closed.
+
+        :param move: the `account.move`
+        :return: amounts in the currency of the item, those due first at the top
+        :rtype: dict
+        """
+        amounts = defaultdict(float)
+        items = move.line_ids.collections_writeoff_line_id
+        for partial in move._get_writeoff_partials():
+            if partial.debit_move_id in items:
+                amounts[partial.debit_move_id] += partial.debit_amount_currency
+            else:
+                amounts[partial.credit_move_id] -= partial.credit_amount_currency
+        own = self.move_ids._origin
+        return {
+            item: amounts[item]
+            for item in sorted(
+                amounts, key=lambda item: (item.date_maturity or item.date, item.id)
+            )
+            if item.move_id not in own
+        }
+
+    def _get_opens_item(self, item, amount):
+        return {
+            "name": item.move_id.name,
+            "date_maturity": format_date(self.env, item.date_maturity),
+            "amount": format_amount(self.env, amount, item.currency_id),
+        }
 
     @api.model
     def _open(self, moves):
@@ -77,9 +200,20 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
             )
         env = self.env(context=clean_context(self.env.context))
         wizard = self.with_env(env).create({"move_ids": [Command.set(moves.ids)]})
-        return wizard._get_records_action(
+        return wizard._get_wizard_action()
+
+    def _get_wizard_action(self):
+        return self._get_records_action(
             name=self.env._("Reverse Write-offs"), target="new", context={}
         )
+
+    def action_use_first_free_date(self):
+        """Reverse on the first day that is not locked."""
+        self.env["collections.posting"]._check_one(self)
+        self.check_access("write")
+        if self.first_free_date:
+            self.date = self.first_free_date
+        return self._get_wizard_action()
 
     def action_reverse(self):
         """Reverse the write-offs; the reversals are in `reversal_ids`.

@@ -137,7 +137,10 @@ registry.category("web_tour.tours").add("collections_writeoff_tour", {
             trigger: ".o_form_view [name='ref'] input:value(Gone abroad)",
         },
         { trigger: "button[name='action_open_writeoff_reversal']", run: "click" },
-        { trigger: ".modal .o_field_widget[name='item_ids'] .o_data_row" },
+        {
+            content: "What opens again is shown with its amount",
+            trigger: ".modal [name='opens_data'] tr:contains('INV/'):contains('1,000.00')",
+        },
         { trigger: ".modal [name='comment'] input", run: "edit Came back and paid" },
         { trigger: ".modal footer button[name='action_reverse']", run: "click" },
         {
