@@ -77,6 +77,7 @@ class TestCollectionsEmail(CollectionsEmailCommon):
         self.assertIn(
             "ann@contoso.example because: First contact", composer.collections_note
         )
+        self.assertNotIn("replaced for each customer", composer.collections_note)
         [attachment] = composer.attachment_ids
         self.assertEqual(attachment.name, "Open items Contoso 2026-03-31.xlsx")
         sheets = self._read_sheets(attachment)
@@ -515,6 +516,7 @@ class TestCollectionsMailing(CollectionsEmailCommon):
         self.assertEqual(composer.composition_mode, "mass_mail")
         self.assertIn("{{ object.name }}", composer.subject)
         self.assertIn("4 e-mails go to the mail queue", composer.collections_note)
+        self.assertIn("replaced for each customer", composer.collections_note)
         with self.mock_mail_gateway():
             mailing = self._send(self.customers)
             self.assertFalse(self._mails, "They wait in the queue")

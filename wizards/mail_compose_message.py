@@ -84,7 +84,11 @@ class MailComposeMessage(models.TransientModel):
                 "%(count)s e-mails go to the mail queue, and a report says what became "
                 "of them.",
                 count=len(concerned - mute),
-            )
+            ),
+            self.env._(
+                "The text below is a sample: what is highlighted is replaced for each "
+                "customer."
+            ),
         ]
         if mute:
             notes.append(
