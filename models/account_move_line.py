@@ -370,7 +370,12 @@ class AccountMoveLine(models.Model):
         # line, though that be another's: undoing the match would take it back
         result = super()._reconcile_plan_with_sync(plan_list, all_amls)
         if any(all_amls.company_id.mapped("collections_partial_cash_discount")):
-            plans = [plan for plan in plan_list if plan["partials"]]
+            plans = [
+                plan
+                for plan in plan_list
+                if plan["partials"]
+                and plan["amls"].account_id[:1].account_type == "asset_receivable"
+            ]
             self._link_exchange_moves(
                 self.env["account.partial.reconcile"].union(
                     *(plan["partials"] for plan in plans)

@@ -62,14 +62,14 @@ def _turn_on(company):
             "collections_cash_discount_administration": "specific",
             "collections_max_overunderpayment": 0.05,
             "collections_difference_account_id": create_account(
-                "Payment differences", "999001"
+                "Payment differences", "987701"
             ).id,
             "collections_max_penny_difference": 0.01,
             "collections_penny_difference_account_id": create_account(
-                "Penny differences", "999002"
+                "Penny differences", "987702"
             ).id,
             "collections_writeoff_journal_id": create_journal("Losses", "CCWOF").id,
-            "collections_writeoff_account_id": create_account("Losses", "999003").id,
+            "collections_writeoff_account_id": create_account("Losses", "987703").id,
             "collections_writeoff_reason_id": env["collections.writeoff.reason"]
             .search([], limit=1)
             .id,
