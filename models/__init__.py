@@ -1,6 +1,7 @@
 from . import collections_posting
 from . import collections_batch
 from . import collections_composition
+from . import account_chart_template
 from . import account_journal
 from . import account_move
 from . import account_move_line

@@ -213,6 +213,27 @@ class TestSetup(CollectionsCommon):
         with self.assertRaises(AccessError):
             setup.step_ids[0].with_user(colleague).action_do()
 
+    def test_another_chart_of_accounts(self):
+        """It takes the journal away that discounts are booked in."""
+        company = self._create_company(name="Elsewhere")
+        Chart = self.env["account.chart.template"]
+        Chart.try_loading("generic_coa", company, install_demo=False)
+        company.collections_settlement_journal_id = self.env["account.journal"].create(
+            {
+                "name": "Settlements",
+                "code": "DISC",
+                "type": "general",
+                "company_id": company.id,
+            }
+        )
+        company.collections_partial_cash_discount = True
+        Chart.try_loading("generic_coa", company, install_demo=False)
+        self.assertTrue(company.collections_partial_cash_discount)
+        company.chart_template = False
+        Chart.try_loading("generic_coa", company, install_demo=False)
+        self.assertFalse(company.collections_settlement_journal_id)
+        self.assertFalse(company.collections_partial_cash_discount)
+
     def test_a_step_can_be_added(self):
         Setup = self.env.registry["collections.setup"]
         codes = Setup._get_step_codes
