@@ -629,12 +629,16 @@ class AccountMove(models.Model):
             return
         currency = self.company_currency_id
         tax_amount = currency.round(sum(taxes.mapped("balance")))
-        expected = self.env["collections.writeoff"]._get_expected_tax(self)
+        expected = self.env["collections.writeoff"]._get_expected_taxes(self)
         items = self.line_ids.filtered("collections_writeoff_line_id")
-        # Each item and each tax is rounded, which other write-offs since then may do
-        # in another way.
-        leeway = currency.rounding * (len(items) + len(taxes))
-        if abs(tax_amount - expected) < leeway:
+        # Each line is rounded, in the currency of the documents as well.
+        coins = [
+            item.currency_id.rounding * abs(item.balance / item.amount_currency)
+            for item in items
+            if item.amount_currency
+        ]
+        leeway = max([currency.rounding, *coins]) * len(self.line_ids)
+        if any(abs(tax_amount - amount) < leeway for amount in expected):
             return
         raise UserError(
             self.env._(
@@ -643,7 +647,7 @@ class AccountMove(models.Model):
                 "delete the draft and write off again.",
                 move=self.display_name,
                 tax=currency.format(tax_amount),
-                expected=currency.format(expected),
+                expected=currency.format(expected[0]),
             )
         )
 

@@ -3,7 +3,7 @@ from typing import Any, NamedTuple
 
 from odoo import Command, api, models
 
-from ..tools.tax_split import close_gap, spread, spread_further
+from ..tools.tax_split import spread, spread_further
 
 # Lines of an invoice that make up its total. What is left out (cost of sales, the
 # shifting of discounts between accounts) adds up to zero.
@@ -158,7 +158,7 @@ class CollectionsComposition(models.AbstractModel):
                 company_currency.rounding,
             )
             if composition["has_cash_basis"]:
-                balances = self._join_without_amount(amounts, balances, part)
+                balances = self._join_without_amount(keys, amounts, balances)
         _add(before, (part.amount_currency, part.balance))
         shares = []
         for key, amount, balance in zip(keys, amounts, balances, strict=True):
@@ -169,32 +169,33 @@ class CollectionsComposition(models.AbstractModel):
         return shares
 
     @api.model
-    def _join_without_amount(self, amounts, balances, part):
-        """Return balances with those that have no amount put to the largest.
+    def _join_without_amount(self, keys, amounts, balances):
+        """Return balances; those of tax due on payment go where they have an amount.
 
-        Of tax due on payment, core makes due what has an amount. A balance alone would
-        stay for good on the account where the tax waits.
+        Core makes due what has an amount. A balance alone would stay for good on the
+        account where the tax waits.
 
+        :param list keys: the `LedgerKey` of each share
         :param list amounts: in the currency of the item
         :param list balances: in company currency
-        :param part: the `ItemPart` that they are shares of
         """
-        kept = [
-            position
-            for position, (amount, balance) in enumerate(
-                zip(amounts, balances, strict=True)
-            )
-            if amount * balance > 0
-        ]
-        joined = [0.0] * len(balances)
-        shares = [balances[position] for position in kept]
-        if not shares:
-            kept, shares = [amounts.index(max(amounts, key=abs))], [0.0]
-        weights = [amounts[position] for position in kept]
-        rounding = part.item.company_currency_id.rounding
-        closed = close_gap(shares, weights, part.balance, rounding)
-        for position, share in zip(kept, closed, strict=True):
-            joined[position] = share
+        Repartition = self.env["account.tax.repartition.line"]
+        joined = list(balances)
+        rest = 0.0
+        for position, key in enumerate(keys):
+            tax = Repartition.browse(key.tax_repartition_line_id).tax_id
+            if (
+                tax.tax_exigibility == "on_payment"
+                and amounts[position] * balances[position] <= 0
+            ):
+                rest += joined[position]
+                joined[position] = 0.0
+        # What the tax is charged on takes it, if there is anything else.
+        others = [position for position, key in enumerate(keys) if not key.is_tax]
+        largest = max(
+            others or range(len(keys)), key=lambda position: abs(balances[position])
+        )
+        joined[largest] += rest
         return joined
 
     @api.model

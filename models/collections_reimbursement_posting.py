@@ -226,8 +226,12 @@ class CollectionsReimbursementPosting(models.AbstractModel):
             & Domain("partner_id", "!=", False)
             # What only has an exchange difference left is nobody's money.
             & Domain("amount_residual_currency", "!=", 0)
-            # Nor is a write-off that was taken off its item: nobody paid it.
-            & Domain("collections_writeoff_line_id", "=", False)
+            # Nor is the credit of a write-off that was taken off its item: nobody paid
+            # it. A debit counts, as it took a credit away.
+            & (
+                Domain("collections_writeoff_line_id", "=", False)
+                | Domain("amount_residual_currency", ">", 0)
+            )
         )
         if partners:
             domain &= Domain("partner_id.commercial_partner_id", "in", partners.ids)

@@ -441,11 +441,17 @@ class CollectionsWriteoff(models.AbstractModel):
         return vals_list
 
     @api.model
-    def _get_expected_tax(self, move):
+    def _get_expected_taxes(self, move):
         """Return the tax of what an entry in review writes off, in company currency.
 
+        How it is rounded depends on other write-offs of the documents, which may have
+        been made or reversed since: it is told with and without them.
+
         :param move: the draft `account.move`
+        :rtype: list[float]
         """
+        items = move.line_ids.collections_writeoff_line_id
+        items.fetch(["move_id", "collections_writeoff_line_id"])
         parts = [
             ItemPart(
                 line.collections_writeoff_line_id, -line.amount_currency, -line.balance
@@ -456,17 +462,18 @@ class CollectionsWriteoff(models.AbstractModel):
         taxes = move.line_ids.tax_line_id
         # Taxes due on payment alone were not asked for.
         separate_tax = any(tax.tax_exigibility != "on_payment" for tax in taxes)
-        compositions = self._get_compositions(
-            [part.item for part in parts], separate_tax
-        )
-        return self._prepare_ledger_lines_vals(
-            parts,
-            compositions,
-            self.env["account.account"],
-            "",
-            move.partner_id,
-            self._get_taken(compositions, but=move),
-        )[1]
+        compositions = self._get_compositions(items, separate_tax)
+        return [
+            self._prepare_ledger_lines_vals(
+                parts,
+                compositions,
+                self.env["account.account"],
+                "",
+                move.partner_id,
+                taken,
+            )[1]
+            for taken in (self._get_taken(compositions, but=move), None)
+        ]
 
     @api.model
     def _get_taken(self, documents, but=None):

@@ -129,7 +129,7 @@ class ResPartner(models.Model):
             ],
             "selected": balances.ids.index(selected.id) if selected else False,
             "open_item_count": sum(row["count"] for row in live),
-            "has_credit": any(row["amount_credit"] for row in live),
+            "has_credit": any(row["least"] < 0 for row in live),
             "has_several_companies": len(self.env.companies) > 1,
             "promises": by_state.get(customer.id, {}),
             "cases": [
@@ -161,8 +161,8 @@ class ResPartner(models.Model):
         """Return what is open at this moment, by company and currency.
 
         The figures of an aging snapshot (`LIVE_AMOUNTS`, `open_item_count`) are added
-        up as its run does. `count` also has the items that only wait for an exchange
-        difference entry.
+        up as its run does, of items up to today. The others count all: later items and
+        those that only wait for an exchange difference entry.
 
         :rtype: list[dict]
         """
@@ -173,6 +173,7 @@ class ResPartner(models.Model):
         columns = {
             "company_id": "company_id",
             "currency_id": "currency_id",
+            "date": "date",
             "residual": "amount_residual",
             "residual_currency": "amount_residual_currency",
             "status": "collections_status",
@@ -190,7 +191,14 @@ class ResPartner(models.Model):
             )
         )
         # The same order as the columns of the statement.
-        names = [*LIVE_AMOUNTS, "amount_currency", "open_item_count", "count"]
+        names = [
+            *LIVE_AMOUNTS,
+            "open_item_count",
+            "amount",
+            "amount_currency",
+            "least",
+            "count",
+        ]
         companies = {company.id: company for company in self.env.companies}
         rows = self.env.execute_query(self._get_collections_live_amounts_sql(items))
         return [
@@ -212,29 +220,38 @@ class ResPartner(models.Model):
         """
         Snapshot = self.env["collections.aging.snapshot"]
         decimals = SQL("currency.decimal_places")
+
+        def add_up(amount, condition=None):
+            filters = SQL("item.date <= %s", fields.Date.context_today(self))
+            if condition:
+                filters = SQL("%s AND %s", filters, condition)
+            return SQL("COALESCE(SUM(%s) FILTER (WHERE %s), 0)::float", amount, filters)
+
         return SQL(
             """
             SELECT item.company_id, item.currency_id,
-                   SUM(item.residual)::float,
-                   COALESCE(SUM(item.residual) FILTER (WHERE item.residual < 0), 0)
-                       ::float,
-                   COALESCE(
-                       SUM(%(disputed)s) FILTER (WHERE item.status = 'disputed'), 0
-                   )::float,
-                   COALESCE(
-                       SUM(%(promised)s) FILTER (WHERE item.status = 'promised'), 0
-                   )::float,
-                   SUM(item.residual_currency)::float,
-                   COUNT(*) FILTER (WHERE item.residual_currency <> 0),
-                   COUNT(*)
+                   %(due)s, %(credit)s, %(disputed)s, %(promised)s,
+                   COUNT(*) FILTER (WHERE item.date <= %(today)s
+                                      AND item.residual_currency <> 0),
+                   SUM(item.residual)::float, SUM(item.residual_currency)::float,
+                   MIN(item.residual)::float, COUNT(*)
               FROM (%(items)s) AS item
               JOIN res_company company ON company.id = item.company_id
               JOIN res_currency currency ON currency.id = company.currency_id
           GROUP BY item.company_id, item.currency_id
           ORDER BY item.company_id, item.currency_id
             """,
-            disputed=Snapshot._get_part_sql(SQL("item.dispute_amount"), decimals),
-            promised=Snapshot._get_part_sql(SQL("item.promise_amount"), decimals),
+            due=add_up(SQL("item.residual")),
+            credit=add_up(SQL("item.residual"), SQL("item.residual < 0")),
+            disputed=add_up(
+                Snapshot._get_part_sql(SQL("item.dispute_amount"), decimals),
+                SQL("item.status = 'disputed'"),
+            ),
+            promised=add_up(
+                Snapshot._get_part_sql(SQL("item.promise_amount"), decimals),
+                SQL("item.status = 'promised'"),
+            ),
+            today=fields.Date.context_today(self),
             items=items,
         )
 
@@ -252,7 +269,7 @@ class ResPartner(models.Model):
                 "currency_id": row["currency"].id,
                 "amount": row["amount_currency"],
                 "company_currency_id": row["company"].currency_id.id,
-                "company_amount": row["amount_due"],
+                "company_amount": row["amount"],
             }
             for row in live
         ]

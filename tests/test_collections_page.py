@@ -180,6 +180,17 @@ class TestCollectionsPage(CollectionsCommon):
         )
 
     @freeze_time("2026-03-31")
+    def test_what_is_dated_later_is_no_change(self):
+        self._create_item(self.partner, 1000, "2026-04-30", date="2026-03-01")
+        self._create_item(self.partner, 50, "2026-05-20", date="2026-04-20")
+        self._create_payment(self.partner, 70, "2026-04-02")
+        self._run_snapshot("2026-03-31")
+        data = self._get_data()
+        self.assertFalse(data["balances"][0]["is_changed"])
+        self.assertEqual(data["open_item_count"], 3)
+        self.assertTrue(data["has_credit"])
+
+    @freeze_time("2026-03-31")
     def test_disputes_and_promises_since_the_snapshot_are_said(self):
         currency = self.setup_other_currency("EUR", rates=[("2026-01-01", 3.0)])
         invoice = self._create_item(

@@ -259,6 +259,17 @@ class TestReimbursement(ReimbursementCommon):
             wizard.action_preview()
             self.assertEqual(wizard.line_ids.amount, 30)
 
+    def test_credits_written_off_are_not_paid_out(self):
+        payment = self._create_payment(self.partner, 80, "2026-04-10")
+        self._write_off(self._get_term_lines(payment))
+        self._get_term_lines(payment).matched_debit_ids.unlink()
+        for include_open_debits in (False, True):
+            wizard = self._create_reimbursement_wizard(
+                include_open_debits=include_open_debits
+            )
+            wizard.action_preview()
+            self.assertEqual(wizard.line_ids.mapped("state"), ["held"])
+
     def test_settling_earns_the_cash_discount(self):
         """A payment in time for an invoice with 1 % earns it, and it is paid out."""
         self.company.collections_partial_cash_discount = True

@@ -695,6 +695,34 @@ class TestWriteoffTax(WriteoffTaxCommon):
             self.assertEqual(invoices[1].amount_residual, left)
             move.action_reverse_writeoff()
 
+    def test_untouched_drafts_are_posted_whatever_happened_meanwhile(self):
+        """What rounding leaves of six bases goes to the tax, the largest share."""
+        tax = self._create_tax("T21", 21)
+        plan = self.env["account.analytic.plan"].create({"name": "Projects"})
+        projects = self.env["account.analytic.account"].create(
+            [{"name": str(number), "plan_id": plan.id} for number in range(6)]
+        )
+        for is_reversed in (True, False):
+            invoice = self._create_invoice([(100, tax)] * 6)
+            invoice.button_draft()
+            for line, project in zip(invoice.invoice_line_ids, projects, strict=True):
+                line.analytic_distribution = {str(project.id): 100}
+            invoice.action_post()
+            self.company.collections_writeoff_draft = False
+            first = self._write_off_part(invoice, 154.67 if is_reversed else 362.51)
+            self.company.collections_writeoff_draft = is_reversed
+            second = self._write_off_part(invoice, 362.51 if is_reversed else 154.67)
+            if is_reversed:
+                first.action_reverse_writeoff()
+                draft = second
+            else:
+                first.button_draft()
+                draft = first
+            with self.subTest(is_reversed=is_reversed):
+                self.assertEqual(draft.state, "draft")
+                draft.action_post()
+                self.assertEqual(draft.collections_writeoff_state, "posted")
+
     def test_nothing_stays_on_the_suspense_account(self):
         tax = self._create_tax("T21", 21)
         move = self._create_draft(self._create_invoice([(100, tax)]))
@@ -939,6 +967,27 @@ class TestWriteoffCashBasis(WriteoffTaxCommon):
                     self._write_off(move)
                     self.assertEqual(self._get_balance(self.transition), -20)
                 self.assertEqual(self._get_balance(self.tax_account), 0)
+
+    def test_bits_beside_a_tax_due_on_invoice(self):
+        """Only tax that waits for the payment needs an amount in the currency."""
+        euro = self.setup_other_currency("EUR", rates=[("2016-01-01", 0.7)])
+        tax = self._create_tax("T21", 21)
+        for price in (0.35, 4.61, 7.9):
+            invoice = self._create_invoice(
+                [(price, self.due), (26.53, tax)], currency_id=euro.id
+            )
+            item = self._get_term_lines(invoice)
+            moves = self.env["account.move"]
+            for amount in (18.71, 0.19, 0.02, 0.02):
+                vals = {"move_line_id": item.id, "amount": amount}
+                moves |= self._write_off(invoice, line_ids=[Command.create(vals)])
+            moves |= self._write_off(invoice)
+            taxed = (invoice | moves).line_ids.filtered(
+                lambda line: line.tax_line_id == tax
+            )
+            self.assertEqual(round(sum(taxed.mapped("balance")), 2), 0)
+            self.assertEqual(round(sum(taxed.mapped("amount_currency")), 2), 0)
+            self.assertEqual(self._get_balance(self.transition), 0)
 
     def test_bits_too_small_for_a_tax(self):
         """What is worth a coin of the company only would wait for ever."""

@@ -115,6 +115,11 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
         :rtype: dict
         """
         groups, count = [], 0
+        # Read together what would be read entry by entry.
+        lines = self.move_ids._origin.line_ids
+        lines.mapped("collections_writeoff_line_id.move_id.name")
+        for name in ("matched_debit_ids", "matched_credit_ids"):
+            lines.mapped(f"{name}.debit_amount_currency")
         for move in self.move_ids._origin:
             amounts = self._get_opening_amounts(move)
             count += len(amounts)
