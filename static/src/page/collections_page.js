@@ -52,11 +52,23 @@ export class CollectionsPageListController extends ListController {
             (current) => {
                 if (current !== version) {
                     version = current;
-                    load();
+                    this.reload(load);
                 }
             },
             () => [pageState.version]
         );
+    }
+
+    /** Load the items anew and keep what is ticked, also while they are loaded. */
+    async reload(load) {
+        const before = this.model.root;
+        await load();
+        const ticked = new Set(before.selection.map((record) => record.resId));
+        for (const record of this.model.root.records) {
+            if (ticked.has(record.resId)) {
+                record.toggleSelection(true);
+            }
+        }
     }
 }
 
