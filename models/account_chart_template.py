@@ -8,7 +8,12 @@ class AccountChartTemplate(models.AbstractModel):
         # EXTENDS account: another chart of accounts takes away the journals and
         # accounts of the one before. Discounts that cannot be booked would keep it from
         # being loaded.
-        companies = self.env["res.company"].search([("id", "child_of", company.id)])
+        companies = self.env["res.company"].search(
+            [
+                ("id", "child_of", company.id),
+                ("collections_partial_cash_discount", "=", True),
+            ]
+        )
         companies.filtered(
             lambda company: (
                 not company.collections_settlement_journal_id

@@ -262,12 +262,8 @@ class CollectionsPaymentReturn(models.Model):
                 payment=late[0].display_name,
                 date=format_date(self.env, late[0].date),
             )
-        for where in self._get_places(payments, journals):
-            company, journal, has_tax = where
-            problem = self._find_lock_problem(company, journal, date, has_tax)
-            if problem:
-                return problem
-        return None
+        places = self._get_places(payments, journals)
+        return self._find_common_lock_problem(places, date)
 
     @api.model
     def _get_places(self, payments, journals):

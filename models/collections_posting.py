@@ -254,6 +254,33 @@ class CollectionsPosting(models.AbstractModel):
         )
 
     @api.model
+    def _get_common_free_date(self, places, date):
+        """Return the first day from a date on that is closed in none of the places.
+
+        :param places: tuples of company, journal and whether there are tax lines
+        :param date: the accounting date to begin with
+        """
+        previous = None
+        while date != previous:
+            previous = date
+            for company, journal, has_tax in places:
+                date = self._get_first_free_date(company, journal, date, has_tax)
+        return date
+
+    @api.model
+    def _find_common_lock_problem(self, places, date):
+        """Return the first of what `_find_lock_problem` says of the places, or None.
+
+        :param places: tuples of company, journal and whether there are tax lines
+        :param date: the accounting date
+        """
+        problems = (
+            self._find_lock_problem(company, journal, date, has_tax)
+            for company, journal, has_tax in places
+        )
+        return next(filter(None, problems), None)
+
+    @api.model
     def _check_date(self, company, journal, date, has_tax):
         """Refuse a locked day.
 

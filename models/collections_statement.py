@@ -624,10 +624,7 @@ class CollectionsStatement(models.AbstractModel):
             `amount_credit`, `oldest_due_date` and the amounts of the aging periods
         :rtype: dict[int, dict]
         """
-        company = company or self.env["collections.recipient"]._get_company()
-        period = period or self._get_period()
-        self.env.flush_all()
-        query = self._get_query(company, period.date_to)
+        query = self._get_totals_query(company, period)
         return self._fetch_totals(query, query._get_contact_ids(partners))
 
     @api.model
@@ -644,14 +641,23 @@ class CollectionsStatement(models.AbstractModel):
             company stands first. Where nothing is open, zeros in one currency.
         :rtype: dict[int, list[dict]]
         """
-        company = company or self.env["collections.recipient"]._get_company()
-        period = period or self._get_period()
-        self.env.flush_all()
-        query = self._get_query(company, period.date_to)
+        query = self._get_totals_query(company, period)
         customers = partners.commercial_partner_id
         return self._fetch_currency_totals(
             query, customers, query._get_contact_ids(customers)
         )
+
+    @api.model
+    def _get_totals_query(self, company, period):
+        """Return the query for totals, once what is in memory is in the database.
+
+        :param company: the `res.company` owed to, None for the current one
+        :param StatementPeriod period: None for that of `_get_period`
+        """
+        company = company or self.env["collections.recipient"]._get_company()
+        period = period or self._get_period()
+        self.env.flush_all()
+        return self._get_query(company, period.date_to)
 
     @api.model
     def _is_credit(self, currency_totals):

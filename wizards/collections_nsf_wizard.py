@@ -192,12 +192,8 @@ class CollectionsNsfWizard(models.TransientModel):
         Return = self.env["collections.payment.return"]
         payments = self._get_payments()
         places = Return._get_places(payments, self._get_journals())
-        date, previous = max([self.date, *payments.mapped("date")]), None
-        while date != previous:
-            previous = date
-            for company, journal, has_tax in places:
-                date = Return._get_first_free_date(company, journal, date, has_tax)
-        return date
+        date = max([self.date, *payments.mapped("date")])
+        return Return._get_common_free_date(places, date)
 
     def _get_opens(self):
         """Return what opens again, for the preview widget of accounting.

@@ -68,13 +68,10 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
         self.first_free_date = False
         self.early_message = False
         for wizard in self.filtered("date"):
-            problems = (
-                Posting._find_lock_problem(company, journal, wizard.date, has_tax)
-                for company, journal, has_tax in wizard._get_places()
-            )
-            wizard.lock_message = next(filter(None, problems), False)
+            where = (wizard._get_places(), wizard.date)
+            wizard.lock_message = Posting._find_common_lock_problem(*where)
             if wizard.lock_message:
-                wizard.first_free_date = wizard._get_first_free_date()
+                wizard.first_free_date = Posting._get_common_free_date(*where)
             later = wizard.move_ids._origin.filtered(
                 lambda move, date=wizard.date: move.date > date
             )
@@ -97,17 +94,6 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
                 for move in self.move_ids._origin
             )
         )
-
-    def _get_first_free_date(self):
-        """Return the first day on which all of the write-offs can be reversed."""
-        Posting = self.env["collections.posting"]
-        places = self._get_places()
-        date, previous = self.date, None
-        while date != previous:
-            previous = date
-            for company, journal, has_tax in places:
-                date = Posting._get_first_free_date(company, journal, date, has_tax)
-        return date
 
     def _get_opens(self):
         """Return what opens again, for the preview widget of accounting.
