@@ -22,6 +22,7 @@ WRITEOFF_FIELDS = frozenset(
         "collections_writeoff_reason_id",
         "collections_writeoff_amount",
         "collections_writeoff_tax_amount",
+        "collections_writeoff_shares",
     }
 )
 
@@ -56,6 +57,16 @@ class AccountMove(models.Model):
         copy=False,
         groups=INTERNAL,
         help="The tax in it that was booked back on the accounts of the taxes.",
+    )
+    # What bits of documents took of each kind of ledger lines, where that is not what
+    # their amount alone would give: whatever comes later completes the document.
+    collections_writeoff_shares = fields.Json(
+        string="Written-off Shares",
+        readonly=True,
+        copy=False,
+        prefetch=False,
+        exportable=False,
+        groups=INTERNAL,
     )
     collections_writeoff_state = fields.Selection(
         selection=[

@@ -31,6 +31,21 @@ class LedgerKey(NamedTuple):
     group_tax_id: int = 0
 
 
+class Share(NamedTuple):
+    """What is booked back of one kind of ledger lines of a document."""
+
+    key: LedgerKey
+    amount_currency: float
+    balance: float
+
+
+class Cut(NamedTuple):
+    """What is booked back of one document, and the shares it is cut into."""
+
+    part: ItemPart
+    shares: list
+
+
 class CollectionsComposition(models.AbstractModel):
     """What documents are made of, to book a share of them back."""
 
@@ -41,27 +56,22 @@ class CollectionsComposition(models.AbstractModel):
     # === LEDGER LINES === #
 
     @api.model
-    def _prepare_ledger_lines_vals(
-        self, parts, compositions, account, text, partner, taken=None
-    ):
+    def _prepare_ledger_lines_vals(self, cuts, account, text, partner):
         """Return the values of the lines against the receivable of one entry.
 
-        :param list parts: the `ItemPart` of the entry
-        :param dict compositions: see `_get_compositions`
+        :param list cuts: what the entry books back, see `_cut`
         :param account: the account of the loss
         :param str text: label of the lines on that account
         :param partner: the customer, a `res.partner`
-        :param dict taken: what was booked back before, see `_get_taken`; the parts are
-            added. None where each part is cut for itself
         :return: the values, and the sum of the tax lines in company currency
         :rtype: tuple[list[dict], float]
         """
-        company_currency = parts[0].item.company_currency_id
+        company_currency = cuts[0].part.item.company_currency_id
         # Debits and credits are added up apart, as amounts in currency and in company
         # currency could end with different signs otherwise.
         sums = defaultdict(lambda: [[0.0, 0.0], [0.0, 0.0]])
-        for part in self._join_instalments(parts):
-            for key, amount_currency, balance in self._split(part, compositions, taken):
+        for part, shares in cuts:
+            for key, amount_currency, balance in shares:
                 is_credit = amount_currency < 0 or balance < 0
                 pair = sums[part.item.currency_id, key][is_credit]
                 pair[0] += amount_currency
@@ -101,11 +111,18 @@ class CollectionsComposition(models.AbstractModel):
         return lines_vals, company_currency.round(tax_amount)
 
     @api.model
-    def _join_instalments(self, parts):
-        """Return parts with those of one document put together.
+    def _cut(self, parts, compositions, taken=None):
+        """Cut what is booked back like the documents it comes from.
 
-        Cut one by one, the shares of three instalments would not add up to the tax of
-        the document.
+        Instalments of one document are cut as one: the shares of three would not add
+        up to the tax of the document.
+
+        :param list parts: the `ItemPart` of one entry
+        :param dict compositions: see `_get_compositions`
+        :param dict taken: what was booked back of the documents before, by document,
+            currency and `LedgerKey`; the parts are added. None where each part is cut
+            for itself
+        :rtype: list[Cut]
         """
         joined = defaultdict(list)
         for part in parts:
@@ -113,38 +130,41 @@ class CollectionsComposition(models.AbstractModel):
             item = part.item if not part.amount_currency else None
             key = (self._get_document(part.item), part.item.currency_id, item)
             joined[key].append(part)
-        return [
-            ItemPart(
+        cuts = []
+        for (document, currency, _item), group in joined.items():
+            part = ItemPart(
                 group[0].item,
                 sum(part.amount_currency for part in group),
                 sum(part.balance for part in group),
             )
-            for group in joined.values()
-        ]
+            composition = compositions.get(document)
+            if not composition or not part.amount_currency:
+                shares = [Share(LedgerKey(), part.amount_currency, part.balance)]
+            else:
+                before = {} if taken is None else taken[document, currency]
+                shares = self._split(part, composition, before)
+                for share in shares:
+                    _add(before.setdefault(share.key, [0.0, 0.0]), share[1:])
+            cuts.append(Cut(part, shares))
+        return cuts
 
     @api.model
-    def _split(self, part, compositions, taken=None):
-        """Cut what is booked back of an item like the document it comes from.
+    def _split(self, part, composition, before):
+        """Cut a part of a document like the document.
 
-        :param part: a `ItemPart`
-        :param dict compositions: see `_get_compositions`
-        :param dict taken: see `_prepare_ledger_lines_vals`
-        :return: list of key, amount in the currency of the item, and balance
+        :param part: an `ItemPart` with an amount in currency
+        :param dict composition: of the document, see `_get_compositions`
+        :param dict before: amounts in the currency of the item and balances that were
+            booked back already, by `LedgerKey`
+        :rtype: list[Share]
         """
-        item = part.item
-        document = self._get_document(item)
-        composition = compositions.get(document)
-        if not composition or not part.amount_currency:
-            return [(LedgerKey(), part.amount_currency, part.balance)]
-        before = [0.0, 0.0]
-        if taken is not None:
-            before = taken[document, item.currency_id]
-        keys = list(composition["weights"])
-        currency = item.currency_id
-        company_currency = item.company_currency_id
+        weights = composition["weights"]
+        currency = part.item.currency_id
+        company_currency = part.item.company_currency_id
+        taken = [before.get(key, (0.0, 0.0)) for key in weights]
         amounts = spread_further(
-            [composition["weights"][key][0] for key in keys],
-            before[0],
+            [amount for amount, _balance in weights.values()],
+            [amount for amount, _balance in taken],
             part.amount_currency,
             currency.rounding,
         )
@@ -152,20 +172,19 @@ class CollectionsComposition(models.AbstractModel):
             balances = amounts
         else:
             balances = spread_further(
-                [composition["weights"][key][1] for key in keys],
-                before[1],
+                [balance for _amount, balance in weights.values()],
+                [balance for _amount, balance in taken],
                 part.balance,
                 company_currency.rounding,
             )
             if composition["has_cash_basis"]:
-                balances = self._join_without_amount(keys, amounts, balances)
-        _add(before, (part.amount_currency, part.balance))
+                balances = self._join_without_amount(list(weights), amounts, balances)
         shares = []
-        for key, amount, balance in zip(keys, amounts, balances, strict=True):
+        for key, amount, balance in zip(weights, amounts, balances, strict=True):
             # No ledger line has an amount and a balance of different signs.
             opposite = amount * balance < 0
             pairs = [(amount, 0.0), (0.0, balance)] if opposite else [(amount, balance)]
-            shares += [(key, *pair) for pair in pairs]
+            shares += [Share(key, *pair) for pair in pairs]
         return shares
 
     @api.model

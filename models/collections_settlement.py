@@ -756,12 +756,9 @@ class CollectionsSettlement(models.AbstractModel):
         if closed:
             lines_vals.append(self._prepare_item_line_vals(whole, text))
         if discount:
+            compositions = self._get_discount_compositions(item, compositions)
             lines_vals += self._prepare_ledger_lines_vals(
-                [part],
-                self._get_discount_compositions(item, compositions),
-                account,
-                text,
-                item.partner_id,
+                self._cut([part], compositions), account, text, item.partner_id
             )[0]
         if allocation.shortage:
             lines_vals.append(

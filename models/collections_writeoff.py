@@ -5,7 +5,7 @@ from odoo import Command, api, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
-from .collections_composition import ItemPart
+from .collections_composition import ItemPart, LedgerKey, Share
 from .collections_posting import WRITEOFF_TOKEN
 
 OPEN_ITEMS = Domain(
@@ -408,8 +408,11 @@ class CollectionsWriteoff(models.AbstractModel):
         for (partner, position, _document), group in groups.items():
             account = self._get_account(partner, reason, company)
             text = comment or reason.comment or reason.name
+            # The first part of a document is cut as it would be now.
+            started = {started for started, shares in taken.items() if shares}
+            cuts = self._cut(group, compositions, taken)
             ledger_vals, tax_amount = self._prepare_ledger_lines_vals(
-                group, compositions, account, text, partner, taken
+                cuts, account, text, partner
             )
             lines_vals = [
                 self._prepare_item_line_vals(
@@ -433,6 +436,7 @@ class CollectionsWriteoff(models.AbstractModel):
                     "collections_writeoff_reason_id": reason.id,
                     "collections_writeoff_amount": company.currency_id.round(balance),
                     "collections_writeoff_tax_amount": tax_amount,
+                    "collections_writeoff_shares": self._dump_shares(cuts, started),
                     "line_ids": [
                         Command.create(vals) for vals in [*lines_vals, *ledger_vals]
                     ],
@@ -465,31 +469,29 @@ class CollectionsWriteoff(models.AbstractModel):
         compositions = self._get_compositions(items, separate_tax)
         return [
             self._prepare_ledger_lines_vals(
-                parts,
-                compositions,
+                self._cut(parts, compositions, taken),
                 self.env["account.account"],
                 "",
                 move.partner_id,
-                taken,
             )[1]
             for taken in (self._get_taken(compositions, but=move), None)
         ]
 
     @api.model
-    def _get_taken(self, documents, but=None):
+    def _get_taken(self, compositions, but=None):
         """Return what write-offs took of documents already.
 
         Of a document written off bit by bit, the taxes of the bits have to add up to
         the tax of the whole. Write-offs in review count: their bits are cut.
 
-        :param documents: iterable of `account.move`
+        :param dict compositions: of the documents, see `_get_compositions`
         :param but: an `account.move` that does not count
-        :return: amount in currency and balance, positive for an invoice, by document
-            and currency
+        :return: amounts in currency and balances by `LedgerKey`, positive for an
+            invoice, by document and currency
         :rtype: dict
         """
-        taken = defaultdict(lambda: [0.0, 0.0])
-        lines = self.env["account.move"].union(*documents).line_ids
+        taken = defaultdict(dict)
+        lines = self.env["account.move"].union(*compositions).line_ids
         origins = {line: line.move_id for line in lines}
         # A write-off may be written off in turn.
         while lines:
@@ -503,16 +505,86 @@ class CollectionsWriteoff(models.AbstractModel):
             for move, move_lines in lines.grouped("move_id").items():
                 if move == but or not (move.state == "draft" or move._is_in_force()):
                     continue
+                groups = defaultdict(list)
                 for line in move_lines:
                     origin = origins[line.collections_writeoff_line_id]
                     origins[line] = origin
                     # What is left of exchange differences is no share of a document.
                     if line.amount_currency:
-                        sums = taken[origin, line.currency_id]
-                        sums[0] -= line.amount_currency
-                        sums[1] -= line.balance
+                        groups[origin, line.currency_id].append(line)
+                for (origin, currency), group in groups.items():
+                    part = ItemPart(
+                        group[0],
+                        -sum(line.amount_currency for line in group),
+                        -sum(line.balance for line in group),
+                    )
+                    before = taken[origin, currency]
+                    for share in self._load_shares(move, origin, part, compositions):
+                        sums = before.setdefault(share.key, [0.0, 0.0])
+                        sums[0] += share.amount_currency
+                        sums[1] += share.balance
             lines = lines.filtered(origins.get)
         return taken
+
+    @api.model
+    def _dump_shares(self, cuts, started):
+        """Return the shares to keep with an entry, for parts that come later.
+
+        What a part took that was not the first one cannot be told from its amount, nor
+        from the ledger lines of an entry for several documents.
+
+        :param list cuts: see `_cut`
+        :param set started: documents and currencies of which something was taken before
+        :return: JSON, or False when there is nothing to keep
+        """
+        return [
+            {
+                "document": document.id,
+                "currency": part.item.currency_id.id,
+                # Names of taxes are in the language of the user.
+                "shares": [
+                    [list(key._replace(name="")), amount_currency, balance]
+                    for key, amount_currency, balance in shares
+                ],
+            }
+            for part, shares in cuts
+            if (document := self._get_document(part.item), part.item.currency_id)
+            in started
+        ] or False
+
+    @api.model
+    def _load_shares(self, move, document, part, compositions):
+        """Return what an entry took of a document, by the kinds of ledger lines.
+
+        :param move: the `account.move` of the write-off
+        :param document: the `account.move` that it writes off a part of
+        :param ItemPart part: how much of it, with a line of the write-off
+        :param dict compositions: see `_get_compositions`
+        :rtype: list[Share]
+        """
+        composition = compositions[document]
+        keys = {key._replace(name=""): key for key in composition["weights"]}
+        currency = part.item.currency_id
+        for kept in move.collections_writeoff_shares or []:
+            if (kept["document"], kept["currency"]) != (document.id, currency.id):
+                continue
+            shares = [
+                Share(keys.get(LedgerKey(*map(_to_tuple, key))), *amounts)
+                for key, *amounts in kept["shares"]
+            ]
+            gaps = (
+                sum(share.amount_currency for share in shares) - part.amount_currency,
+                sum(share.balance for share in shares) - part.balance,
+            )
+            # A reviewer may have changed the amounts; lines of the document may have
+            # other analytics by now, or its tax is not separated this time.
+            if (
+                all(share.key for share in shares)
+                and currency.is_zero(gaps[0])
+                and part.item.company_currency_id.is_zero(gaps[1])
+            ):
+                return shares
+        return self._split(part, composition, {})
 
     @api.model
     def _prepare_item_line_vals(self, part, name):
@@ -524,3 +596,8 @@ class CollectionsWriteoff(models.AbstractModel):
     def _get_names(self, items):
         """Return the documents of items as a text, the first ten of many."""
         return self._join_names(items.mapped("move_id.display_name"))
+
+
+def _to_tuple(value):
+    """Return a value of JSON with its lists as tuples."""
+    return tuple(map(_to_tuple, value)) if isinstance(value, list) else value

@@ -474,6 +474,7 @@ NOTED = {
         "collections_writeoff_reason_id": "@reason",
         "collections_writeoff_amount": 1.0,
         "collections_writeoff_tax_amount": 1.0,
+        "collections_writeoff_shares": [{}],
         "collections_payment_return_ids": [[3, "@return"]],
     },
     "account.move.line": {

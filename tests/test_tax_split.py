@@ -52,17 +52,43 @@ class TestTaxSplit(BaseCase):
             self._check_parts([unit / 100 for unit in units], parts)
 
     def _check_parts(self, weights, parts):
-        taken = 0.0
         sums = [0.0] * len(weights)
         for part in parts:
-            shares = spread_further(weights, taken, part, 0.01)
+            shares = spread_further(weights, sums, part, 0.01)
             self.assertEqual(round(sum(shares), 2), part)
-            taken = round(taken + part, 2)
             sums = [
                 round(total + share, 2)
                 for total, share in zip(sums, shares, strict=True)
             ]
         self.assertEqual(sums, weights)
+
+    def test_parts_complete_what_others_left(self):
+        """Which parts stay, and in what order they were cut, does not matter."""
+        chance = random.Random(9)
+        for _turn in range(100):
+            weights = [chance.randint(-200, 2000) / 100 for _ in range(6)]
+            if sum(weights) <= 0:
+                continue
+            kept = []
+            for _part in range(8):
+                taken = self._add_up(kept)
+                rest = round(sum(weights) - sum(taken), 2)
+                amount = round(rest * chance.random(), 2)
+                kept.append(spread_further(weights, taken, amount, 0.01))
+                if chance.random() < 0.4:
+                    kept.pop(chance.randrange(len(kept)))
+            taken = self._add_up(kept)
+            rest = round(sum(weights) - sum(taken), 2)
+            shares = spread_further(weights, taken, rest, 0.01)
+            self.assertEqual(
+                self._add_up([taken, shares]),
+                [round(weight, 2) for weight in weights],
+            )
+
+    def _add_up(self, parts):
+        """Return the sums of the shares of parts, zeros where there is none."""
+        columns = zip([0.0] * 6, *parts, strict=True)
+        return [round(sum(column), 2) for column in columns]
 
     def test_nothing_is_proportional_to_zero(self):
         with self.assertRaises(ValueError):

@@ -456,6 +456,76 @@ class TestWriteoffTax(WriteoffTaxCommon):
             {self.writeoff_account: 100, self.tax_account: 21},
         )
 
+    def test_bits_complete_what_reversed_ones_leave(self):
+        """Whichever of the bits are reversed, those that stay are the invoice."""
+        rates = (21, 6, 12, 17, 9, 3)
+        taxes = [self._create_tax(f"T{rate}", rate) for rate in rates]
+        prices = (10.01, 20.03, 33.33, 3.07, 15.55, 24.49)
+        invoice = self._create_invoice(list(zip(prices, taxes, strict=True)))
+        books, states = self._get_books(), self._get_states(invoice)
+        moves = self.env["account.move"]
+        for bits, undone in (
+            ((0.07, 11.11, 0.05, 23.45, 0.09, 7.77), (1, 3, 4)),
+            ((5.55, 0.03, 13.13, 0.11), (0, 5)),
+        ):
+            for bit in bits:
+                moves |= self._write_off_part(invoice, bit)
+            reversed_moves = self.env["account.move"].union(
+                *(moves[position] for position in undone)
+            )
+            reversed_moves.action_reverse_writeoff()
+            moves -= reversed_moves
+        moves |= self._write_off(invoice)
+        self.assertEqual(invoice.payment_state, "paid")
+        for tax in taxes:
+            with self.subTest(tax.name):
+                lines = (invoice | moves).line_ids
+                booked = lines.filtered(lambda line, tax=tax: line.tax_line_id == tax)
+                self.assertEqual(round(sum(booked.mapped("balance")), 2), 0)
+                bases = lines.filtered(lambda line, tax=tax: tax in line.tax_ids)
+                self.assertEqual(round(sum(bases.mapped("balance")), 2), 0)
+        moves.action_reverse_writeoff()
+        self._assert_undone(books, states, invoice)
+
+    def test_bits_of_a_customer_in_a_currency_complete_what_is_left(self):
+        """Entries for several documents, tax due on payment, other languages."""
+        self.env["res.lang"]._activate_lang("sv_SE")
+        euro = self.setup_other_currency("EUR", rates=[("2016-01-01", 0.7)])
+        taxes = [self._create_tax(f"T{rate}", rate) for rate in (21, 6)]
+        for tax in taxes:
+            tax.with_context(lang="sv_SE").name = f"{tax.name} moms"
+        invoices = self.env["account.move"]
+        for prices in ((10.01, 20.03), (33.33, 3.07), (15.55, 24.49)):
+            invoices |= self._create_invoice(
+                list(zip(prices, taxes, strict=True)), currency_id=euro.id
+            )
+        items = self._get_term_lines(invoices)
+        moves = self.env["account.move"]
+        for turn, bits in enumerate(
+            ((0.03, 7.77, 0.01), (0.05, 1.11, 3.33), (2.22, 0.09, 0.02), (4.4, 5.1, 6))
+        ):
+            lang = "sv_SE" if turn % 2 else "en_US"
+            move = self._write_off(
+                invoices.with_context(lang=lang),
+                line_ids=[
+                    Command.create({"move_line_id": item.id, "amount": bit})
+                    for item, bit in zip(items, bits, strict=True)
+                ],
+            )
+            self.assertEqual(len(move), 1)
+            moves |= move
+        moves[1].action_reverse_writeoff()
+        moves = moves[0] | moves[2] | moves[3] | self._write_off(invoices)
+        self.assertEqual(set(invoices.mapped("payment_state")), {"paid"})
+        lines = (invoices | moves).line_ids
+        for tax in taxes:
+            for found in (
+                lines.filtered(lambda line, tax=tax: line.tax_line_id == tax),
+                lines.filtered(lambda line, tax=tax: tax in line.tax_ids),
+            ):
+                self.assertEqual(round(sum(found.mapped("balance")), 2), 0)
+                self.assertEqual(round(sum(found.mapped("amount_currency")), 2), 0)
+
     def test_taken_off_and_written_off_again(self):
         """A write-off that is taken off by hand takes its tax back with it."""
         tax = self._create_tax("T21", 21)

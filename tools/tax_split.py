@@ -48,24 +48,23 @@ def spread(weights, amount, rounding):
 def spread_further(weights, taken, amount, rounding):
     """Cut a further part of something in proportion to weights.
 
-    Parts cut by this one after the other add up to what `spread` gives for all of
-    them, so that the shares of the last part complete the weights. Rounded each for
-    itself they would not. A share of a few units can have another sign for that.
+    Together with what was cut before, the shares are what `spread` gives for all of
+    it, so that those of the last part complete the weights. Rounded each for itself
+    they would not. A share of a few units can have another sign for that.
 
     :param list[float] weights: amounts of any sign that do not add up to zero
-    :param float taken: what was cut before, in the currency
+    :param list[float] taken: what was cut before of each weight, in the currency
     :param float amount: what to cut now, in the currency
     :param float rounding: the currency's rounding, such as 0.01
     :return: the shares in the order of the weights; they add up to the amount
     :rtype: list[float]
     :raise ValueError: when the weights add up to zero
     """
-    if not taken:
-        return spread(weights, amount, rounding)
-    before = spread(weights, taken, rounding)
-    after = spread(weights, taken + amount, rounding)
+    before = [to_units(share, rounding) for share in taken]
+    whole = from_units(sum(before) + to_units(amount, rounding), rounding)
+    after = spread(weights, whole, rounding)
     return [
-        from_units(to_units(new, rounding) - to_units(old, rounding), rounding)
+        from_units(to_units(new, rounding) - old, rounding)
         for new, old in zip(after, before, strict=True)
     ]
 
