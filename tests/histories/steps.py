@@ -995,7 +995,8 @@ def _is_rounded_anew(world, key, before, after):
 
     A payment whose return is undone is matched anew. Where other matches of the item
     are gone since, Odoo rounds the exchange difference from another rest: by one coin
-    for each of up to three instalments.
+    for each of up to three instalments. In the currency itself, what is worth less than
+    a coin of the company is closed by an exchange difference or not, by the same rest.
 
     :param key: account or item, see `get_fingerprint`
     :param tuple before: what was said, None for nothing
@@ -1010,10 +1011,12 @@ def _is_rounded_anew(world, key, before, after):
     own = company.currency_id
     *state, balance, amount = before or (0.0, 0.0)
     *new_state, new_balance, new_amount = after or (0.0, 0.0)
+    coin = own.rounding * world.currencies[name].with_company(company).rate
     return (
         name != own.name
-        and (state, amount) == (new_state, new_amount)
+        and state == new_state
         and own.compare_amounts(abs(new_balance - balance), 3 * own.rounding) <= 0
+        and abs(new_amount - amount) < coin
     )
 
 
