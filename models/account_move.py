@@ -628,37 +628,56 @@ class AccountMove(models.Model):
                 move._check_writeoff_tax()
 
     def _check_writeoff_tax(self):
-        """Refuse a write-off whose tax is not the share of what it writes off.
+        """Refuse a write-off whose taxes are not the share of what it writes off.
 
-        A reviewer may have changed the amounts, or deleted an item. Without any tax
-        line all of it is a loss, as it is where the tax is not separated.
+        A reviewer may have changed the amounts, or deleted an item. Without taxes, also
+        as what the loss is the base of, all of it is a loss, as it is where the tax is
+        not separated.
 
-        :raise UserError: names both amounts of tax
+        :raise UserError: names both amounts
         """
-        taxes = self.line_ids.filtered("tax_repartition_line_id")
-        if not taxes:
+        found = defaultdict(float)
+        for line in self.line_ids:
+            repartition = line.tax_repartition_line_id
+            if repartition or line.tax_ids or line.tax_tag_ids:
+                found[repartition, line.tax_ids, line.tax_tag_ids] += line.balance
+        # Whoever wrote off before this version kept no shares.
+        if not found or not self.collections_writeoff_shares:
             return
-        currency = self.company_currency_id
-        tax_amount = currency.round(sum(taxes.mapped("balance")))
         expected = self.env["collections.writeoff"]._get_expected_taxes(self)
-        items = self.line_ids.filtered("collections_writeoff_line_id")
-        # Each line is rounded, in the currency of the documents as well.
-        coins = [
-            item.currency_id.rounding * abs(item.balance / item.amount_currency)
-            for item in items
-            if item.amount_currency
-        ]
-        leeway = max([currency.rounding, *coins]) * len(self.line_ids)
-        if any(abs(tax_amount - amount) < leeway for amount in expected):
-            return
+        # What is there before what is missing, taxes before what they are charged on.
+        keys = {*found, *expected}
+        for key in sorted(keys, key=lambda key: (key not in found, not key[0])):
+            amount, leeway = expected.get(key, (0.0, 0.0))
+            gap = abs(found[key] - amount)
+            if self.company_currency_id.compare_amounts(gap, leeway) > 0:
+                self._raise_wrong_tax(*key, found[key], amount)
+
+    def _raise_wrong_tax(self, repartition, taxes, tags, amount, expected):
+        """Raise the error for a tax, or the base of taxes, of another amount."""
+        names = {
+            "move": self.display_name,
+            "tax": ", ".join(
+                (repartition.tax_id or taxes).mapped("name") or tags.mapped("name")
+            ),
+            "amount": self.company_currency_id.format(amount),
+            "expected": self.company_currency_id.format(expected),
+        }
+        if repartition:
+            raise UserError(
+                self.env._(
+                    "%(move)s takes %(amount)s of %(tax)s back, but the share of what "
+                    "it writes off is %(expected)s. Change the lines of the tax and of "
+                    "the loss, or delete the draft and write off again.",
+                    **names,
+                )
+            )
         raise UserError(
             self.env._(
-                "%(move)s takes %(tax)s of tax back, but the share of what it writes "
-                "off is %(expected)s. Change the lines of the tax and of the loss, or "
-                "delete the draft and write off again.",
-                move=self.display_name,
-                tax=currency.format(tax_amount),
-                expected=currency.format(expected[0]),
+                "%(move)s takes %(amount)s back as the base of %(tax)s, but the share "
+                "of what it writes off is %(expected)s. Change the lines of the loss, "
+                "or delete the draft and write off again.",
+                **names,
             )
         )
 

@@ -39,9 +39,30 @@ class Share(NamedTuple):
     balance: float
 
 
-class Cut(NamedTuple):
-    """What is booked back of one document, and the shares it is cut into."""
+class Whole(NamedTuple):
+    """What items are parts of: a document, or what a write-off took of one.
 
+    A write-off that was taken off its item is open like any other credit. Whoever
+    writes it off in turn takes back what it took.
+    """
+
+    moves: tuple  # account.move of the items, what they write off, ... the document
+    currency: Any  # res.currency of the items
+
+    @property
+    def document(self):
+        return self.moves[-1]
+
+    @property
+    def written_off(self):
+        """What the items write off; has no moves where they are of a document."""
+        return self._replace(moves=self.moves[1:])
+
+
+class Cut(NamedTuple):
+    """What is booked back of one whole, and the shares it is cut into."""
+
+    whole: Whole
     part: ItemPart
     shares: list
 
@@ -70,7 +91,7 @@ class CollectionsComposition(models.AbstractModel):
         # Debits and credits are added up apart, as amounts in currency and in company
         # currency could end with different signs otherwise.
         sums = defaultdict(lambda: [[0.0, 0.0], [0.0, 0.0]])
-        for part, shares in cuts:
+        for _whole, part, shares in cuts:
             for key, amount_currency, balance in shares:
                 is_credit = amount_currency < 0 or balance < 0
                 pair = sums[part.item.currency_id, key][is_credit]
@@ -119,41 +140,39 @@ class CollectionsComposition(models.AbstractModel):
 
         :param list parts: the `ItemPart` of one entry
         :param dict compositions: see `_get_compositions`
-        :param dict taken: what was booked back of the documents before, by document,
-            currency and `LedgerKey`; the parts are added. None where each part is cut
-            for itself
+        :param dict taken: what was booked back before, by `Whole` and `LedgerKey`; the
+            parts are added. None where each part is cut for itself
         :rtype: list[Cut]
         """
-        joined = defaultdict(list)
+        groups = defaultdict(list)
         for part in parts:
-            # What has no amount in currency is no share of the document.
-            item = part.item if not part.amount_currency else None
-            key = (self._get_document(part.item), part.item.currency_id, item)
-            joined[key].append(part)
+            whole = self._get_whole(part.item)
+            # What has no amount in currency is no share of anything.
+            is_share = part.amount_currency and whole in compositions
+            groups[whole, None if is_share else part.item].append(part)
         cuts = []
-        for (document, currency, _item), group in joined.items():
+        for (whole, item), group in groups.items():
             part = ItemPart(
                 group[0].item,
                 sum(part.amount_currency for part in group),
                 sum(part.balance for part in group),
             )
-            composition = compositions.get(document)
-            if not composition or not part.amount_currency:
+            if item or not part.amount_currency:
                 shares = [Share(LedgerKey(), part.amount_currency, part.balance)]
             else:
-                before = {} if taken is None else taken[document, currency]
-                shares = self._split(part, composition, before)
+                before = {} if taken is None else taken[whole]
+                shares = self._split(part, compositions[whole], before)
                 for share in shares:
-                    _add(before.setdefault(share.key, [0.0, 0.0]), share[1:])
-            cuts.append(Cut(part, shares))
+                    add_amounts(before.setdefault(share.key, [0.0, 0.0]), share[1:])
+            cuts.append(Cut(whole, part, shares))
         return cuts
 
     @api.model
     def _split(self, part, composition, before):
-        """Cut a part of a document like the document.
+        """Cut a part of a whole like the whole.
 
         :param part: an `ItemPart` with an amount in currency
-        :param dict composition: of the document, see `_get_compositions`
+        :param dict composition: of the whole, see `_get_compositions`
         :param dict before: amounts in the currency of the item and balances that were
             booked back already, by `LedgerKey`
         :rtype: list[Share]
@@ -260,22 +279,17 @@ class CollectionsComposition(models.AbstractModel):
     # === WHAT DOCUMENTS ARE MADE OF === #
 
     @api.model
-    def _get_document(self, item):
-        """Return the document that an item is a part of, to be cut like it.
-
-        A write-off that was taken off its item is open like any other credit. Whoever
-        writes it off in turn takes back what it took of the document.
+    def _get_whole(self, item):
+        """Return what an item is a part of, to be cut like it.
 
         :param item: an `account.move.line`
-        :return: an `account.move`
+        :rtype: Whole
         """
-        move = item.move_id
-        while item.collections_writeoff_line_id and any(
-            line.tax_repartition_line_id for line in item.move_id.line_ids
-        ):
+        moves, currency = [item.move_id], item.currency_id
+        while item.collections_writeoff_line_id:
             item = item.collections_writeoff_line_id
-            move = item.move_id
-        return move
+            moves.append(item.move_id)
+        return Whole(tuple(moves), currency)
 
     @api.model
     def _get_compositions(self, items, separate_tax):
@@ -284,14 +298,32 @@ class CollectionsComposition(models.AbstractModel):
         :param list items: the `account.move.line` to book back
         :param bool separate_tax: whether taxes stay apart. Taxes due on payment always
             do: the unpaid tax would become due otherwise
-        :return: for each `account.move`, its `weights`: amounts in its currency and in
-            company currency by `LedgerKey`, positive for an invoice; and
-            `has_cash_basis`
+        :return: for each `Whole` its `weights`: amounts in its currency and in company
+            currency by `LedgerKey`, positive for an invoice; and `has_cash_basis`
         :rtype: dict
         """
-        moves = self.env["account.move"].union(
-            *(self._get_document(item) for item in items)
-        )
+        wholes = {
+            whole
+            for whole in map(self._get_whole, items)
+            if not whole.written_off.moves
+        }
+        moves = self.env["account.move"].union(*(whole.document for whole in wholes))
+        by_move = self._get_move_compositions(moves, separate_tax)
+        return {
+            whole: by_move[whole.document]
+            for whole in wholes
+            if whole.document in by_move
+        }
+
+    @api.model
+    def _get_move_compositions(self, moves, separate_tax):
+        """Return what documents are made of, see `_get_compositions`.
+
+        :param moves: `account.move`
+        :param bool separate_tax: whether taxes stay apart
+        :return: their composition by `account.move`
+        :rtype: dict
+        """
         documents = moves.filtered(lambda move: move.is_sale_document(True))
         moves = documents | self._get_cash_basis_entries(moves - documents)
         lines = self.env["account.move.line"].search_fetch(
@@ -358,14 +390,14 @@ class CollectionsComposition(models.AbstractModel):
             # Seen from the customer: what an invoice is made of is positive.
             amounts = (-line.amount_currency, -line.balance)
             if line in receivables:
-                _add(total, (line.amount_currency, line.balance))
+                add_amounts(total, (line.amount_currency, line.balance))
                 continue
             analytic = tuple(sorted((line.analytic_distribution or {}).items()))
             tax_ids, tag_ids = facts.get_base(line, is_refund)
             if not line.tax_line_id:
                 key = LedgerKey(analytic=analytic, tax_ids=tax_ids, tag_ids=tag_ids)
-                _add(weights[key], amounts)
-                _add(bases[analytic], amounts)
+                add_amounts(weights[key], amounts)
+                add_amounts(bases[analytic], amounts)
             elif facts.is_apart(line.tax_line_id):
                 repartition, tax_tag_ids = facts.get_tax(line)
                 key = LedgerKey(
@@ -378,16 +410,16 @@ class CollectionsComposition(models.AbstractModel):
                     tax_repartition_line_id=repartition.id,
                     group_tax_id=line.group_tax_id.id,
                 )
-                _add(weights[key], amounts)
+                add_amounts(weights[key], amounts)
             elif tax_ids:
                 # It is part of the base of a tax that is due on payment.
                 key = LedgerKey(analytic=analytic, tax_ids=tax_ids, tag_ids=tag_ids)
-                _add(weights[key], amounts)
+                add_amounts(weights[key], amounts)
             else:
-                _add(inside, amounts)
+                add_amounts(inside, amounts)
         explained = [sum(weight[i] for weight in weights.values()) for i in (0, 1)]
         rest = [total[i] - explained[i] - inside[i] for i in (0, 1)]
-        _add(weights[LedgerKey()], rest)
+        add_amounts(weights[LedgerKey()], rest)
         self._spread_inside(move, weights, bases, inside)
         roundings = (move.currency_id, move.company_currency_id)
         return {
@@ -482,6 +514,6 @@ class TaxFacts:
         return self._taxes[repartition]
 
 
-def _add(total, amounts):
+def add_amounts(total, amounts):
     total[0] += amounts[0]
     total[1] += amounts[1]

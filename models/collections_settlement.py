@@ -810,25 +810,25 @@ class CollectionsSettlement(models.AbstractModel):
         With a discount on the total it is a part of the whole document. In the other
         modes the tax stays what it is.
         """
-        move = item.move_id
-        composition = compositions.get(move)
+        whole = self._get_whole(item)
+        composition = compositions.get(whole)
         if not composition:
             return {}
         # The term may have been changed since the invoice was posted.
         mode = (
             item.sudo().cash_discount_offer_ids[:1].computation  # they belong to it
-            or move.invoice_payment_term_id.early_pay_discount_computation
+            or item.move_id.invoice_payment_term_id.early_pay_discount_computation
             or "included"
         )
         if mode == "included":
-            return {move: composition}
+            return {whole: composition}
         weights = {}
         for key, (amount_currency, balance) in composition["weights"].items():
             if not key.is_tax:
                 weight = weights.setdefault(LedgerKey(analytic=key.analytic), [0, 0])
                 weight[0] += amount_currency
                 weight[1] += balance
-        return {move: {"weights": weights, "has_cash_basis": False}}
+        return {whole: {"weights": weights, "has_cash_basis": False}}
 
     @api.model
     def _get_plan(self, allocations, moves, plan):

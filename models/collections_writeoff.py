@@ -1,11 +1,12 @@
 import math
 from collections import defaultdict
+from typing import NamedTuple
 
 from odoo import Command, api, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
-from .collections_composition import ItemPart, LedgerKey, Share
+from .collections_composition import ItemPart, LedgerKey, Share, add_amounts
 from .collections_posting import WRITEOFF_TOKEN
 
 OPEN_ITEMS = Domain(
@@ -15,6 +16,14 @@ OPEN_ITEMS = Domain(
         ("reconciled", "=", False),
     ]
 )
+
+
+class Taken(NamedTuple):
+    """What a write-off takes of a document."""
+
+    part: ItemPart  # with a line of the write-off
+    shares: list  # of `Share`, none where all is a loss
+    is_kept: bool  # as it was cut, the amounts were not changed since
 
 
 class CollectionsWriteoff(models.AbstractModel):
@@ -398,18 +407,17 @@ class CollectionsWriteoff(models.AbstractModel):
         taken = self._get_taken(compositions)
         groups = defaultdict(list)
         for part in parts:
-            move = self._get_document(part.item)
-            composition = compositions.get(move)
+            whole = self._get_whole(part.item)
+            composition = compositions.get(whole)
             partner = part.item.partner_id.commercial_partner_id
-            document = move if composition and composition["has_cash_basis"] else None
-            position = move.fiscal_position_id.filtered("foreign_vat")
+            is_apart = composition and composition["has_cash_basis"]
+            document = whole.document if is_apart else None
+            position = whole.document.fiscal_position_id.filtered("foreign_vat")
             groups[partner, position, document].append(part)
         vals_list = []
         for (partner, position, _document), group in groups.items():
             account = self._get_account(partner, reason, company)
             text = comment or reason.comment or reason.name
-            # The first part of a document is cut as it would be now.
-            started = {started for started, shares in taken.items() if shares}
             cuts = self._cut(group, compositions, taken)
             ledger_vals, tax_amount = self._prepare_ledger_lines_vals(
                 cuts, account, text, partner
@@ -436,7 +444,7 @@ class CollectionsWriteoff(models.AbstractModel):
                     "collections_writeoff_reason_id": reason.id,
                     "collections_writeoff_amount": company.currency_id.round(balance),
                     "collections_writeoff_tax_amount": tax_amount,
-                    "collections_writeoff_shares": self._dump_shares(cuts, started),
+                    "collections_writeoff_shares": self._dump_shares(cuts),
                     "line_ids": [
                         Command.create(vals) for vals in [*lines_vals, *ledger_vals]
                     ],
@@ -445,54 +453,58 @@ class CollectionsWriteoff(models.AbstractModel):
         return vals_list
 
     @api.model
-    def _get_expected_taxes(self, move):
-        """Return the tax of what an entry in review writes off, in company currency.
-
-        How it is rounded depends on other write-offs of the documents, which may have
-        been made or reversed since: it is told with and without them.
-
-        :param move: the draft `account.move`
-        :rtype: list[float]
-        """
-        items = move.line_ids.collections_writeoff_line_id
-        items.fetch(["move_id", "collections_writeoff_line_id"])
-        parts = [
-            ItemPart(
-                line.collections_writeoff_line_id, -line.amount_currency, -line.balance
-            )
-            for line in move.line_ids
-            if line.collections_writeoff_line_id
-        ]
-        taxes = move.line_ids.tax_line_id
-        # Taxes due on payment alone were not asked for.
-        separate_tax = any(tax.tax_exigibility != "on_payment" for tax in taxes)
-        compositions = self._get_compositions(items, separate_tax)
-        return [
-            self._prepare_ledger_lines_vals(
-                self._cut(parts, compositions, taken),
-                self.env["account.account"],
-                "",
-                move.partner_id,
-            )[1]
-            for taken in (self._get_taken(compositions, but=move), None)
-        ]
+    def _get_compositions(self, items, separate_tax):
+        # EXTENDS collections.composition: a write-off that was taken off its item is
+        # cut like what it took, whatever is wanted of taxes now
+        compositions = super()._get_compositions(items, separate_tax)
+        wholes = {self._get_whole(item) for item in items}
+        for move in {whole.moves[0] for whole in wholes if whole.written_off.moves}:
+            for written_off, taken in self._get_taken_by(move, move.line_ids).items():
+                whole = written_off._replace(moves=(move, *written_off.moves))
+                part = taken.part
+                # What adds up to nothing has no proportions.
+                if (
+                    whole in wholes
+                    and taken.shares
+                    and not whole.currency.is_zero(part.amount_currency)
+                    and not part.item.company_currency_id.is_zero(part.balance)
+                ):
+                    compositions[whole] = self._get_composition(taken.shares)
+        return compositions
 
     @api.model
-    def _get_taken(self, compositions, but=None):
+    def _get_composition(self, shares):
+        """Return shares as what something is made of, see `_get_compositions`."""
+        weights = {key: [amount, balance] for key, amount, balance in shares}
+        repartitions = self.env["account.tax.repartition.line"].browse(
+            {key.tax_repartition_line_id for key in weights if key.is_tax}
+        )
+        bases = self.env["account.tax"].browse(
+            {tax_id for key in weights for tax_id in key.tax_ids}
+        )
+        taxes = bases.flatten_taxes_hierarchy() | repartitions.tax_id
+        return {
+            "weights": weights,
+            "has_cash_basis": "on_payment" in taxes.mapped("tax_exigibility"),
+        }
+
+    @api.model
+    def _get_taken(self, compositions):
         """Return what write-offs took of documents already.
 
         Of a document written off bit by bit, the taxes of the bits have to add up to
         the tax of the whole. Write-offs in review count: their bits are cut.
 
         :param dict compositions: of the documents, see `_get_compositions`
-        :param but: an `account.move` that does not count
         :return: amounts in currency and balances by `LedgerKey`, positive for an
-            invoice, by document and currency
+            invoice, by `Whole`
         :rtype: dict
         """
         taken = defaultdict(dict)
-        lines = self.env["account.move"].union(*compositions).line_ids
-        origins = {line: line.move_id for line in lines}
+        documents = self.env["account.move"].union(
+            *(whole.document for whole in compositions)
+        )
+        lines = documents.line_ids
         # A write-off may be written off in turn.
         while lines:
             lines = lines.search_fetch(
@@ -502,89 +514,164 @@ class CollectionsWriteoff(models.AbstractModel):
                 ],
                 ["collections_writeoff_line_id", "amount_currency", "balance"],
             )
-            for move, move_lines in lines.grouped("move_id").items():
-                if move == but or not (move.state == "draft" or move._is_in_force()):
-                    continue
-                groups = defaultdict(list)
-                for line in move_lines:
-                    origin = origins[line.collections_writeoff_line_id]
-                    origins[line] = origin
-                    # What is left of exchange differences is no share of a document.
-                    if line.amount_currency:
-                        groups[origin, line.currency_id].append(line)
-                for (origin, currency), group in groups.items():
-                    part = ItemPart(
-                        group[0],
-                        -sum(line.amount_currency for line in group),
-                        -sum(line.balance for line in group),
-                    )
-                    before = taken[origin, currency]
-                    for share in self._load_shares(move, origin, part, compositions):
-                        sums = before.setdefault(share.key, [0.0, 0.0])
-                        sums[0] += share.amount_currency
-                        sums[1] += share.balance
-            lines = lines.filtered(origins.get)
+            by_move = {
+                move: move_lines
+                for move, move_lines in lines.grouped("move_id").items()
+                if move.state == "draft" or move._is_in_force()
+            }
+            lines = lines.union(*by_move.values()) if by_move else lines.browse()
+            for move, move_lines in by_move.items():
+                for whole, (part, shares, _is_kept) in self._get_taken_by(
+                    move, move_lines
+                ).items():
+                    document = whole._replace(moves=(whole.document,))
+                    for known in {whole, document} & compositions.keys():
+                        weights = compositions[known]["weights"]
+                        cut = shares
+                        # Lines of the document may have other analytics by now, or its
+                        # tax is not separated this time.
+                        if not shares or any(key not in weights for key, *_ in shares):
+                            cut = self._split(part, compositions[known], {})
+                        for key, *amounts in cut:
+                            sums = taken[known].setdefault(key, [0.0, 0.0])
+                            add_amounts(sums, amounts)
         return taken
 
     @api.model
-    def _dump_shares(self, cuts, started):
-        """Return the shares to keep with an entry, for parts that come later.
+    def _get_taken_by(self, move, lines):
+        """Return what a write-off takes of documents.
 
-        What a part took that was not the first one cannot be told from its amount, nor
-        from the ledger lines of an entry for several documents.
-
-        :param list cuts: see `_cut`
-        :param set started: documents and currencies of which something was taken before
-        :return: JSON, or False when there is nothing to keep
+        :param move: its `account.move`
+        :param lines: those of its lines to look at
+        :return: a `Taken` by the `Whole` of the items that are written off
+        :rtype: dict
         """
-        return [
-            {
-                "document": document.id,
-                "currency": part.item.currency_id.id,
-                # Names of taxes are in the language of the user.
-                "shares": [
-                    [list(key._replace(name="")), amount_currency, balance]
-                    for key, amount_currency, balance in shares
-                ],
-            }
-            for part, shares in cuts
-            if (document := self._get_document(part.item), part.item.currency_id)
-            in started
-        ] or False
+        parts = {}
+        for line in lines:
+            # What is left of exchange differences is no share of a document.
+            if line.collections_writeoff_line_id and line.amount_currency:
+                whole = self._get_whole(line.collections_writeoff_line_id)
+                _line, amount_currency, balance = parts.get(whole, (line, 0.0, 0.0))
+                parts[whole] = ItemPart(
+                    line, amount_currency - line.amount_currency, balance - line.balance
+                )
+        kept = self._load_shares(move)
+        return {
+            whole: self._get_taken_part(part, kept.get(_get_ids(whole), []))
+            for whole, part in parts.items()
+        }
 
     @api.model
-    def _load_shares(self, move, document, part, compositions):
-        """Return what an entry took of a document, by the kinds of ledger lines.
+    def _get_taken_part(self, part, shares):
+        """Return what is written off of a whole, with the shares of this amount.
 
-        :param move: the `account.move` of the write-off
-        :param document: the `account.move` that it writes off a part of
-        :param ItemPart part: how much of it, with a line of the write-off
-        :param dict compositions: see `_get_compositions`
-        :rtype: list[Share]
+        :param ItemPart part: with a line of the write-off
+        :param list shares: those kept with the write-off. A reviewer may have changed
+            the amounts since
+        :rtype: Taken
         """
-        composition = compositions[document]
-        keys = {key._replace(name=""): key for key in composition["weights"]}
         currency = part.item.currency_id
+        company_currency = part.item.company_currency_id
+        total = [0.0, 0.0]
+        for _key, *amounts in shares:
+            add_amounts(total, amounts)
+        if not (
+            currency.compare_amounts(total[0], part.amount_currency)
+            or company_currency.compare_amounts(total[1], part.balance)
+        ):
+            return Taken(part, shares, True)
+        # What adds up to nothing has no proportions.
+        if currency.is_zero(total[0]) or company_currency.is_zero(total[1]):
+            return Taken(part, [], False)
+        return Taken(part, self._split(part, self._get_composition(shares), {}), False)
+
+    @api.model
+    def _get_expected_taxes(self, move):
+        """Return the taxes, and the bases of taxes, of what an entry writes off.
+
+        :param move: the `account.move`, in review
+        :return: the balance, and by how much it may differ where the amounts were
+            changed; by `account.tax.repartition.line` (empty for a base), `account.tax`
+            that it is the base of, and `account.account.tag`
+        :rtype: dict
+        """
+        Repartition = self.env["account.tax.repartition.line"]
+        Tax, Tag = self.env["account.tax"], self.env["account.account.tag"]
+        expected = defaultdict(lambda: [0.0, 0.0])
+        for part, shares, is_kept in self._get_taken_by(move, move.line_ids).values():
+            leeway = 0.0 if is_kept else self._get_coin(part) * len(shares)
+            for key, _amount_currency, balance in shares:
+                if key.is_tax or key.tax_ids or key.tag_ids:
+                    records = (
+                        Repartition.browse(key.tax_repartition_line_id),
+                        Tax.browse(key.tax_ids),
+                        Tag.browse(key.tag_ids),
+                    )
+                    add_amounts(expected[records], (balance, leeway))
+        return expected
+
+    @api.model
+    def _get_coin(self, part):
+        """Return the smallest amount that a share of a part is rounded to.
+
+        :param ItemPart part: in the currency of a document
+        :return: in company currency
+        :rtype: float
+        """
+        item = part.item
+        coin = item.company_currency_id.rounding
+        if not part.amount_currency:
+            return coin
+        rate = abs(part.balance / part.amount_currency)
+        return max(coin, item.currency_id.rounding * rate)
+
+    @api.model
+    def _dump_shares(self, cuts):
+        """Return what is kept with an entry of the shares that it takes.
+
+        They cannot be told from the ledger lines of an entry for several documents.
+        What comes later has to complete them, or to take them back.
+
+        :param list cuts: see `_cut`
+        :rtype: list
+        """
+        sums = defaultdict(dict)
+        for whole, part, shares in cuts:
+            if part.amount_currency:
+                for key, *amounts in shares:
+                    add_amounts(sums[whole].setdefault(key, [0.0, 0.0]), amounts)
+        return [
+            {
+                "whole": _get_ids(whole),
+                # The names of taxes depend on the language.
+                "shares": [
+                    [key._replace(name=""), *amounts]
+                    for key, amounts in shares.items()
+                    if any(amounts)
+                ],
+            }
+            for whole, shares in sums.items()
+        ]
+
+    @api.model
+    def _load_shares(self, move):
+        """Return the shares that are kept with an entry.
+
+        :param move: an `account.move`
+        :return: lists of `Share` by the ids of the `Whole` they are of
+        :rtype: dict
+        """
+        Repartition = self.env["account.tax.repartition.line"]
+        result = {}
         for kept in move.collections_writeoff_shares or []:
-            if (kept["document"], kept["currency"]) != (document.id, currency.id):
-                continue
-            shares = [
-                Share(keys.get(LedgerKey(*map(_to_tuple, key))), *amounts)
-                for key, *amounts in kept["shares"]
-            ]
-            gaps = (
-                sum(share.amount_currency for share in shares) - part.amount_currency,
-                sum(share.balance for share in shares) - part.balance,
-            )
-            # A reviewer may have changed the amounts; lines of the document may have
-            # other analytics by now, or its tax is not separated this time.
-            if (
-                all(share.key for share in shares)
-                and currency.is_zero(gaps[0])
-                and part.item.company_currency_id.is_zero(gaps[1])
-            ):
-                return shares
-        return self._split(part, composition, {})
+            shares = result[_to_tuple(kept["whole"])] = []
+            for values, *amounts in kept["shares"]:
+                key = LedgerKey(*_to_tuple(values))
+                if key.is_tax:
+                    repartition = Repartition.browse(key.tax_repartition_line_id)
+                    key = key._replace(name=repartition.tax_id.name)
+                shares.append(Share(key, *amounts))
+        return result
 
     @api.model
     def _prepare_item_line_vals(self, part, name):
@@ -596,6 +683,11 @@ class CollectionsWriteoff(models.AbstractModel):
     def _get_names(self, items):
         """Return the documents of items as a text, the first ten of many."""
         return self._join_names(items.mapped("move_id.display_name"))
+
+
+def _get_ids(whole):
+    """Return the ids that stand for a whole in JSON."""
+    return (tuple(move.id for move in whole.moves), whole.currency.id)
 
 
 def _to_tuple(value):

@@ -563,6 +563,156 @@ class TestWriteoffTax(WriteoffTaxCommon):
             self._get_written_off(first | second), {self.writeoff_account: 0}
         )
 
+    def _take_off(self, invoice):
+        """Take the write-offs off an invoice, by hand."""
+        self._get_term_lines(invoice).matched_credit_ids.unlink()
+
+    def test_written_off_in_turn_whatever_is_wanted_of_taxes(self):
+        """What the first took comes back, no more and no less."""
+        tax = self._create_tax("T25", 25)
+        for first_apart, second_apart in (
+            (True, True),
+            (True, False),
+            (False, True),
+            (False, False),
+        ):
+            for share in (1, 0.5):
+                with self.subTest(first=first_apart, second=second_apart, share=share):
+                    partner = self._create_customer()
+                    invoice = self._create_invoice([(1000, tax)], partner_id=partner.id)
+                    first = self._write_off(invoice, separate_tax=first_apart)
+                    self._take_off(invoice)
+                    payment = self._create_payment(partner, 1250, "2026-02-01")
+                    self._match(invoice, payment)
+                    moves = first
+                    for _turn in range(int(1 / share)):
+                        item = self._get_term_lines(first)
+                        line = {"move_line_id": item.id, "amount": -1250 * share}
+                        moves |= self._write_off(
+                            first,
+                            separate_tax=second_apart,
+                            line_ids=[Command.create(line)],
+                        )
+                    written_off = self._get_written_off(moves)
+                    self.assertEqual({v for v in written_off.values() if v}, set())
+                    sums = self._get_sums(moves)
+                    self.assertEqual({v for v in sums.values() if v}, set())
+                    self.assertTrue(
+                        all(self._get_term_lines(*moves).mapped("reconciled"))
+                    )
+
+    def _get_sums(self, moves):
+        """Return the amounts of entries on tax report lines."""
+        sums = {}
+        for move in moves:
+            for name, amount in self._get_tagged(move).items():
+                sums[name] = round(sums.get(name, 0.0) + amount, 2)
+        return sums
+
+    def test_written_off_with_the_invoice_by_another_choice(self):
+        """Half was paid, the other half is a loss with its tax: none is taken back."""
+        tax = self._create_tax("T25", 25)
+        invoice = self._create_invoice([(1000, tax)])
+        first = self._write_off(invoice, separate_tax=True)
+        self._take_off(invoice)
+        self._match(invoice, self._create_payment(self.partner, 625, "2026-02-01"))
+        second = self._write_off(self.partner, separate_tax=False)
+        self.assertEqual(
+            self._get_written_off(first | second),
+            {self.writeoff_account: 625, self.tax_account: 0},
+        )
+        self.assertEqual(self._get_sums(first | second)["T25 base refund"], 0)
+        second.action_reverse_writeoff()
+        self.assertEqual(invoice.amount_residual, 625)
+        self.assertEqual(self._get_term_lines(first).amount_residual, -1250)
+
+    def test_base_without_tax_comes_back(self):
+        tax = self._create_tax("T0", 0)
+        for customer_pays in (True, False):
+            with self.subTest(customer_pays=customer_pays):
+                partner = self._create_customer()
+                invoice = self._create_invoice([(1000, tax)], partner_id=partner.id)
+                first = self._write_off(invoice)
+                self.assertEqual(self._get_tagged(first), {"T0 base refund": 1000})
+                self._take_off(invoice)
+                if customer_pays:
+                    payment = self._create_payment(partner, 1000, "2026-02-01")
+                    self._match(invoice, payment)
+                second = self._write_off(partner)
+                self.assertEqual(
+                    self._get_tagged(second),
+                    {"T0 base refund": -1000} if customer_pays else {},
+                )
+
+    def test_written_off_in_turn_thrice(self):
+        """Each takes back what the one before took."""
+        tax = self._create_tax("T21", 21)
+        invoice = self._create_invoice([(100, tax)])
+        moves = self._write_off(invoice)
+        self._take_off(invoice)
+        self._match(invoice, self._create_payment(self.partner, 121, "2026-02-01"))
+        for sign in (-1, 1, -1):
+            if len(moves) > 1:
+                items = self._get_term_lines(moves[-1])
+                (items.matched_debit_ids | items.matched_credit_ids).unlink()
+            item = self._get_term_lines(moves[-1])
+            line = {"move_line_id": item.id, "amount": item.amount_residual}
+            moves |= self._write_off(
+                moves[-1], separate_tax=False, line_ids=[Command.create(line)]
+            )
+            self.assertEqual(
+                self._get_written_off(moves[-1]),
+                {self.writeoff_account: 100 * sign, self.tax_account: 21 * sign},
+            )
+
+    def test_opening_entry_of_both_signs_in_a_currency(self):
+        """Debits and credits that change their sign in company currency."""
+        euro = self.setup_other_currency("EUR", rates=[("2016-01-01", 0.5)])
+        entry = self.env["account.move"].create(
+            {
+                "move_type": "entry",
+                "date": "2026-01-31",
+                "line_ids": [
+                    Command.create(
+                        {
+                            "account_id": self.receivable.id,
+                            "partner_id": self.partner.id,
+                            "currency_id": euro.id,
+                            "amount_currency": amount,
+                            "balance": balance,
+                        }
+                    )
+                    for amount, balance in ((100, 150), (-90, -180))
+                ]
+                + [
+                    Command.create(
+                        {
+                            "account_id": self.tax_account.id,
+                            "balance": 30,
+                        }
+                    )
+                ],
+            }
+        )
+        entry.action_post()
+        move = self._write_off(self.partner)
+        losses = self._get_loss(move)
+        self.assertEqual(
+            sorted(
+                zip(
+                    losses.mapped("amount_currency"),
+                    losses.mapped("balance"),
+                    strict=True,
+                )
+            ),
+            [(-90, -180), (100, 150)],
+        )
+        self.assertTrue(all(self._get_term_lines(entry, move).mapped("reconciled")))
+        move.action_reverse_writeoff()
+        self.assertEqual(
+            self._get_term_lines(entry).mapped("amount_residual_currency"), [100, -90]
+        )
+
     def test_bits_in_review_count(self):
         self.company.collections_writeoff_draft = True
         term = self._create_instalments((50, 0), (50, 30))
@@ -764,6 +914,81 @@ class TestWriteoffTax(WriteoffTaxCommon):
             move.action_post()
             self.assertEqual(invoices[1].amount_residual, left)
             move.action_reverse_writeoff()
+
+    def test_reviewer_leaves_the_base_of_a_tax_that_is_gone(self):
+        tax = self._create_tax("T25", 25)
+        invoice = self._create_invoice([(1000, tax)])
+        move = self._create_draft(invoice)
+        taxed, loss = (
+            move.line_ids.filtered("tax_repartition_line_id"),
+            self._get_loss(move),
+        )
+        move.write(
+            {
+                "line_ids": [
+                    Command.update(loss.id, {"tax_ids": [Command.clear()]}),
+                ]
+            }
+        )
+        whole = [Command.delete(taxed.id), Command.update(loss.id, {"balance": 1250})]
+        move.write({"line_ids": whole})
+        with (
+            self.assertRaisesRegex(UserError, "1,250.00 back as the base of"),
+            self.cr.savepoint(),
+        ):
+            move.action_post()
+        loss.tax_tag_ids = False
+        move.action_post()
+        self.assertEqual(self._get_tagged(move), {})
+        self.assertEqual(self._get_written_off(move), {self.writeoff_account: 1250})
+
+    def test_reviewer_changes_one_of_many(self):
+        """The cents that rounding may move are those of what was changed."""
+        tax = self._create_tax("T25", 25)
+        invoices = [self._create_invoice([(100, tax)]) for _position in range(20)]
+        move = self._create_draft(*invoices)
+        line = move.line_ids.filtered("collections_writeoff_line_id")[0]
+        loss = self._get_loss(move)
+        taxed = move.line_ids.filtered("tax_repartition_line_id")
+        commands = [
+            Command.update(line.id, {"balance": line.balance + 1}),
+            Command.update(loss.id, {"balance": loss.balance - 1}),
+        ]
+        with self.assertRaisesRegex(UserError, "499.80"), self.cr.savepoint():
+            move.write({"line_ids": commands})
+            move.action_post()
+        commands[1] = Command.update(loss.id, {"balance": loss.balance - 0.8})
+        commands.append(Command.update(taxed.id, {"balance": 499.8}))
+        move.write({"line_ids": commands})
+        move.action_post()
+        self.assertEqual(sum(i.amount_residual for i in invoices), 1)
+
+    def test_untouched_drafts_of_many_that_round_alike(self):
+        taxes = self._create_tax("T25", 25), self._create_tax("T12", 12)
+        invoices = self.env["account.move"]
+        for _position in range(8):
+            invoices |= self._create_invoice([(100, tax) for tax in taxes])
+
+        def write_off(amount):
+            return self._write_off(
+                invoices,
+                line_ids=[
+                    Command.create({"move_line_id": item.id, "amount": amount})
+                    for item in self._get_term_lines(invoices)
+                ],
+            )
+
+        first = write_off(0.02)
+        self.company.collections_writeoff_draft = True
+        second = write_off(1.08)
+        first.action_reverse_writeoff()
+        second.action_post()
+        self.company.collections_writeoff_draft = False
+        third = self._write_off(invoices)
+        self.assertEqual(
+            self._get_written_off(second | third),
+            {self.writeoff_account: 1600, self.tax_account: 296},
+        )
 
     def test_untouched_drafts_are_posted_whatever_happened_meanwhile(self):
         """What rounding leaves of six bases goes to the tax, the largest share."""
