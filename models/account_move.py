@@ -603,6 +603,8 @@ class AccountMove(models.Model):
         Posting = self.env["collections.posting"]
         origins = self.reversed_entry_id
         origins.filtered(lambda move: move.state == "posted")._check_not_written_off()
+        # Core asks for them entry by entry.
+        self.line_ids.fetch(["tax_ids", "tax_line_id", "tax_tag_ids"])
         for move in self:
             Posting._check_date(
                 move.company_id, move.journal_id, move.date, move._affect_tax_report()

@@ -963,6 +963,27 @@ class TestWriteoffTax(WriteoffTaxCommon):
         move.action_post()
         self.assertEqual(sum(i.amount_residual for i in invoices), 1)
 
+    def test_queries_of_the_check_do_not_grow(self):
+        tax = self._create_tax("T25", 25)
+        counts = []
+        for number in (2, 2, 8):
+            moves = self._create_draft(
+                *(
+                    self._create_invoice(
+                        [(100, tax)], partner_id=self._create_customer().id
+                    )
+                    for _position in range(number)
+                )
+            )
+            self.assertEqual(len(moves), number)
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.cr.sql_log_count
+            moves.browse(moves.ids)._check_writeoffs_before_post()
+            counts.append(self.cr.sql_log_count - before)
+        # The first one fills caches of the company.
+        self.assertLessEqual(counts[2], counts[1])
+
     def test_untouched_drafts_of_many_that_round_alike(self):
         taxes = self._create_tax("T25", 25), self._create_tax("T12", 12)
         invoices = self.env["account.move"]
