@@ -281,6 +281,48 @@ class TestWriteoffReversal(WriteoffCommon):
         self.assertFalse(wizard.opens_data)
         self.assertIn(move.name, self._open_reversal(second).opens_data)
 
+    def test_wizard_says_what_else_was_closed_with_the_write_off(self):
+        """Its credit was taken off by hand, and put on another invoice."""
+        paid, closed = (
+            self._create_item(self.partner, 100, "2026-01-31") for _number in range(2)
+        )
+        move = self._write_off(paid, date="2026-03-31")
+        self._get_term_lines(paid).matched_credit_ids.unlink()
+        self._match(paid, self._create_payment(self.partner, 100, "2026-04-01"))
+        closed.js_assign_outstanding_line(self._get_term_lines(move).id)
+        self.assertEqual(closed.payment_state, "paid")
+        wizard = self._open_reversal(move)
+        self.assertEqual(
+            list(self._get_opens(wizard).values()),
+            [[(closed.name, "01/31/2026", "$\xa0100.00")]],
+        )
+        self.assertEqual(wizard.item_ids.move_id, closed)
+        wizard.action_reverse()
+        self.assertEqual(closed.payment_state, "not_paid")
+        self.assertEqual(closed.amount_residual, 100.0)
+        self.assertEqual(paid.payment_state, "paid")
+
+    def test_wizard_leaves_out_exchange_differences_of_other_matches(self):
+        """Their entry is taken back with the match, and opens nothing."""
+        euro = self.setup_other_currency(
+            "EUR", rates=[("2026-01-01", 0.5), ("2026-02-01", 0.8)]
+        )
+        written_off, closed = (
+            self._create_item(self.partner, 100, day, date=day, currency_id=euro.id)
+            for day in ("2026-01-15", "2026-02-15")
+        )
+        move = self._write_off(written_off, date="2026-03-31")
+        self._get_term_lines(written_off).matched_credit_ids.unlink()
+        self._match(closed, move)
+        line = self._get_term_lines(move)
+        self.assertTrue(
+            (line.matched_debit_ids | line.matched_credit_ids).exchange_move_id
+        )
+        wizard = self._open_reversal(move)
+        self.assertEqual(wizard.item_ids.move_id, closed)
+        wizard.action_reverse()
+        self.assertEqual(closed.amount_residual, 100.0)
+
     def test_wizard_shows_so_many_items_and_counts_the_others(self):
         move = self._write_off(self.partner)
         with patch.object(collections_writeoff_reversal_wizard, "PREVIEW_ITEMS", 1):

@@ -1,5 +1,6 @@
 import json
 from collections import defaultdict
+from itertools import chain
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
@@ -53,7 +54,10 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
     @api.depends("move_ids")
     def _compute_item_ids(self):
         for wizard in self:
-            wizard.item_ids = wizard.move_ids.line_ids.collections_writeoff_line_id
+            amounts = wizard._get_opening_amounts()
+            wizard.item_ids = self.env["account.move.line"].union(
+                *chain.from_iterable(amounts.values())
+            )
 
     @api.depends("move_ids")
     def _compute_opens_data(self):
@@ -101,13 +105,7 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
         :rtype: dict
         """
         groups, count = [], 0
-        # Read together what would be read entry by entry.
-        lines = self.move_ids._origin.line_ids
-        lines.mapped("collections_writeoff_line_id.move_id.name")
-        for name in ("matched_debit_ids", "matched_credit_ids"):
-            lines.mapped(f"{name}.debit_amount_currency")
-        for move in self.move_ids._origin:
-            amounts = self._get_opening_amounts(move)
+        for move, amounts in self._get_opening_amounts().items():
             count += len(amounts)
             left = PREVIEW_ITEMS - count + len(amounts)
             items = list(amounts.items())[: max(left, 0)]
@@ -142,30 +140,42 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
             },
         }
 
-    def _get_opening_amounts(self, move):
-        """Return with how much the reversal of a write-off opens each item again.
+    def _get_opening_amounts(self):
+        """Return with how much the reversals open items again, by write-off.
 
-        What was taken off its item before is not in it. Neither are items of write-offs
-        that are reversed together with it: these stay closed.
+        These are all that the write-offs are matched with, also by hand: a reversal
+        takes every match apart. What was taken off its item before is not in it.
+        Neither are items of write-offs that are reversed together: these stay closed.
 
-        :param move: the `account.move`
-        :return: amounts in the currency of the item, those due first at the top
+        :return: by `account.move` the amounts by `account.move.line`, in the currency
+            of the item, those due first at the top
         :rtype: dict
         """
-        amounts = defaultdict(float)
-        items = move.line_ids.collections_writeoff_line_id
-        for partial in move._get_writeoff_partials():
-            if partial.debit_move_id in items:
-                amounts[partial.debit_move_id] += partial.debit_amount_currency
-            else:
-                amounts[partial.credit_move_id] -= partial.credit_amount_currency
-        own = self.move_ids._origin
+        moves = self.move_ids._origin
+        lines = moves.line_ids.filtered(
+            lambda line: line.account_type == "asset_receivable"
+        )
+        partials = lines.matched_debit_ids | lines.matched_credit_ids
+        # Core takes the entry of an exchange difference back with its match.
+        closed = moves | partials.exchange_move_id
+        amounts = {move: defaultdict(float) for move in moves}
+        for partial in partials:
+            debit, credit = partial.debit_move_id, partial.credit_move_id
+            if debit.move_id not in closed:
+                amounts[credit.move_id][debit] += partial.debit_amount_currency
+            elif credit.move_id not in closed:
+                amounts[debit.move_id][credit] -= partial.credit_amount_currency
         return {
-            item: amounts[item]
-            for item in sorted(
-                amounts, key=lambda item: (item.date_maturity or item.date, item.id)
+            move: dict(
+                sorted(
+                    items.items(),
+                    key=lambda pair: (
+                        pair[0].date_maturity or pair[0].date,
+                        pair[0].id,
+                    ),
+                )
             )
-            if item.move_id not in own
+            for move, items in amounts.items()
         }
 
     def _get_opens_item(self, item, amount):
