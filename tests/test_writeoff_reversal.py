@@ -368,6 +368,43 @@ class TestWriteoffReversal(WriteoffCommon):
         wizard.action_reverse()
         self._assert_back()
 
+    def test_wizard_reads_drafts(self):
+        """Programs may give it a write-off that waits for a review."""
+        posted = self._write_off(self.invoice, date="2026-03-31")
+        self.company.collections_writeoff_draft = True
+        draft = self._write_off(self.other, date="2026-03-31")
+        for moves, early in ((draft, False), (posted | draft, posted.name)):
+            wizard = self.env["collections.writeoff.reversal.wizard"].create(
+                {"move_ids": [Command.set(moves.ids)], "date": "2026-03-30"}
+            )
+            [values] = wizard.read(["early_message", "lock_message", "opens_data"])
+            self.assertEqual(bool(values["early_message"]), bool(early))
+            self.assertIn(early or "", values["early_message"] or "")
+
+    def _count_queries_of_wizard(self, field_name, moves):
+        """Return how many queries a field takes for some write-offs."""
+        wizard = self.env["collections.writeoff.reversal.wizard"].create(
+            {"move_ids": [Command.set(moves.ids)], "date": "2026-03-30"}
+        )
+        self.env.flush_all()
+        self.env.invalidate_all()
+        before = self.cr.sql_log_count
+        self.assertTrue(wizard[field_name])
+        return self.cr.sql_log_count - before
+
+    def test_queries_of_the_wizard_do_not_grow_with_the_write_offs(self):
+        moves = self.env["account.move"]
+        for _number in range(30):
+            invoice = self.invoice.copy({"invoice_date": "2026-01-31"})
+            invoice.action_post()
+            moves |= self._write_off(invoice, date="2026-03-31")
+        self.company.tax_lock_date = "2026-03-30"
+        for field_name in ("lock_message", "early_message", "opens_data"):
+            with self.subTest(field=field_name):
+                self._count_queries_of_wizard(field_name, moves[:1])
+                few = self._count_queries_of_wizard(field_name, moves[:10])
+                self.assertEqual(self._count_queries_of_wizard(field_name, moves), few)
+
     def test_recovery_from_the_customer(self):
         """A payment comes after all: the invoice opens again and takes it."""
         self._write_off(self.partner)

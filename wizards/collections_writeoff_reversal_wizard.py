@@ -76,8 +76,11 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
             wizard.lock_message = Posting._find_common_lock_problem(*where)
             if wizard.lock_message:
                 wizard.first_free_date = Posting._get_common_free_date(*where)
+            # A draft has no number, and is not reversed.
             later = wizard.move_ids._origin.filtered(
-                lambda move, date=wizard.date: move.date > date
+                lambda move, date=wizard.date: (
+                    move.state == "posted" and move.date > date
+                )
             )
             # No refusal: a write-off may have been dated too late by mistake.
             wizard.early_message = bool(later) and self.env._(
@@ -92,10 +95,15 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
 
         :return: list of company, journal and whether there are tax lines
         """
+        moves = self.move_ids._origin
+        # Core would read these entry by entry.
+        lines = moves.line_ids | moves.invoice_line_ids
+        for path in ("tax_ids", "tax_line_id", "tax_tag_ids.applicability"):
+            lines.mapped(path)
         return list(
             dict.fromkeys(
                 (move.company_id, move.journal_id, move._affect_tax_report())
-                for move in self.move_ids._origin
+                for move in moves
             )
         )
 
