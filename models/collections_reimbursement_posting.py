@@ -217,20 +217,30 @@ class CollectionsReimbursementPosting(models.AbstractModel):
 
         Hook: items that must never be reimbursed are left out here.
 
-        :param company: the `res.company`
+        :param company: the `res.company`, one or several
         :param partners: only these customers, commercial `res.partner`; empty for all
         """
+        writes_off = Domain("collections_writeoff_line_id", "!=", False)
         domain = (
             OPEN_ITEMS
-            & Domain("company_id", "=", company.id)
+            & Domain("company_id", "in", company.ids)
             & Domain("partner_id", "!=", False)
             # What only has an exchange difference left is nobody's money.
             & Domain("amount_residual_currency", "!=", 0)
             # Nor is the credit of a write-off that was taken off its item: nobody paid
             # it. A debit counts, as it took a credit away.
-            & (
-                Domain("collections_writeoff_line_id", "=", False)
-                | Domain("amount_residual_currency", ">", 0)
+            & (~writes_off | Domain("amount_residual_currency", ">", 0))
+            # Unless that was the credit of a write-off, which does not count either.
+            # Once reversed it does, together with its reversal: both make nothing.
+            & Domain(
+                "id",
+                "not in",
+                # There are next to none: looked up once, not item by item.
+                self.env["account.move.line"]._search(
+                    writes_off
+                    & Domain("collections_writeoff_line_id", "any", writes_off)
+                    & Domain("move_id.reversal_move_ids", "=", False)
+                ),
             )
         )
         if partners:

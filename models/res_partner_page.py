@@ -129,7 +129,7 @@ class ResPartner(models.Model):
             ],
             "selected": balances.ids.index(selected.id) if selected else False,
             "open_item_count": sum(row["count"] for row in live),
-            "has_credit": any(row["least"] < 0 for row in live),
+            "has_credit": any(row["has_credit"] for row in live),
             "has_several_companies": len(self.env.companies) > 1,
             "promises": by_state.get(customer.id, {}),
             "cases": [
@@ -162,7 +162,8 @@ class ResPartner(models.Model):
 
         The figures of an aging snapshot (`LIVE_AMOUNTS`, `open_item_count`) are added
         up as its run does, of items up to today. The others count all: later items and
-        those that only wait for an exchange difference entry.
+        those that only wait for an exchange difference entry. `has_credit` tells
+        whether there is a credit that can be reimbursed.
 
         :rtype: list[dict]
         """
@@ -180,7 +181,18 @@ class ResPartner(models.Model):
             "promise_amount": "collections_promise_amount",
             "dispute_amount": "collections_dispute_amount",
         }
+        credits = lines._search(
+            self.env["collections.reimbursement.posting"]._get_open_items_domain(
+                self.env.companies, self.commercial_partner_id
+            )
+            & Domain("amount_residual_currency", "<", 0)
+        )
         items = query.select(
+            SQL(
+                "%s IN %s AS is_credit",
+                SQL.identifier(query.table, "id"),
+                credits.subselect(),
+            ),
             *(
                 SQL(
                     "%s AS %s",
@@ -188,7 +200,7 @@ class ResPartner(models.Model):
                     SQL.identifier(name),
                 )
                 for name, field_name in columns.items()
-            )
+            ),
         )
         # The same order as the columns of the statement.
         names = [
@@ -196,7 +208,7 @@ class ResPartner(models.Model):
             "open_item_count",
             "amount",
             "amount_currency",
-            "least",
+            "has_credit",
             "count",
         ]
         companies = {company.id: company for company in self.env.companies}
@@ -234,7 +246,7 @@ class ResPartner(models.Model):
                    COUNT(*) FILTER (WHERE item.date <= %(today)s
                                       AND item.residual_currency <> 0),
                    SUM(item.residual)::float, SUM(item.residual_currency)::float,
-                   MIN(item.residual)::float, COUNT(*)
+                   BOOL_OR(item.is_credit), COUNT(*)
               FROM (%(items)s) AS item
               JOIN res_company company ON company.id = item.company_id
               JOIN res_currency currency ON currency.id = company.currency_id

@@ -259,6 +259,55 @@ class TestReimbursement(ReimbursementCommon):
             wizard.action_preview()
             self.assertEqual(wizard.line_ids.amount, 30)
 
+    def _write_off_twice(self):
+        """Return a write-off and that of its credit, both taken off their items."""
+        invoice = self._create_item(self.partner, 100, "2026-04-01")
+        first = self._write_off(invoice)
+        self._get_term_lines(invoice).matched_credit_ids.unlink()
+        self._match(invoice, self._create_payment(self.partner, 100, "2026-04-10"))
+        second = self._write_off(first)
+        self._get_term_lines(first).matched_debit_ids.unlink()
+        self.assertEqual(
+            self._get_term_lines(first, second).mapped("amount_residual"), [-100, 100]
+        )
+        return first, second
+
+    def test_write_offs_of_write_offs_do_not_count_either(self):
+        """The credit of the first is left out, and so is the debit of the second."""
+        first, second = self._write_off_twice()
+        # The button on the collections page is for credits that can be reimbursed.
+        self.assertFalse(self.partner.collections_has_credit)
+        payment = self._create_payment(self.partner, 150, "2026-04-10")
+        self.partner.invalidate_recordset(["collections_has_credit"])
+        self.assertTrue(self.partner.collections_has_credit)
+        for include_open_debits in (False, True):
+            wizard = self._create_reimbursement_wizard(
+                include_open_debits=include_open_debits
+            )
+            wizard.action_preview()
+            self.assertRecordValues(
+                wizard.line_ids, [{"state": "reimburse", "amount": 150.0}]
+            )
+        reimbursement = self._reimburse(include_open_debits=True)
+        self.assertEqual(reimbursement.amount, 150.0)
+        self.assertEqual(
+            reimbursement.credit_line_ids,
+            self._get_term_lines(payment.move_id),
+        )
+        self.assertEqual(
+            self._get_term_lines(first, second).mapped("amount_residual"), [-100, 100]
+        )
+
+    def test_reversed_write_offs_of_write_offs_are_not_paid_out(self):
+        """Not even where somebody took the reversal off what it takes back."""
+        _first, second = self._write_off_twice()
+        second.action_reverse_writeoff("2026-04-20")
+        self._get_term_lines(second).matched_credit_ids.unlink()
+        self._create_payment(self.partner, 150, "2026-04-10")
+        wizard = self._create_reimbursement_wizard(include_open_debits=True)
+        wizard.action_preview()
+        self.assertEqual(wizard.line_ids.amount, 150.0)
+
     def test_credits_written_off_are_not_paid_out(self):
         payment = self._create_payment(self.partner, 80, "2026-04-10")
         self._write_off(self._get_term_lines(payment))
