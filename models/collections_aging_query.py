@@ -1,7 +1,10 @@
-from odoo import models
-from odoo.tools import SQL
+from odoo import api, fields, models
+from odoo.tools import SQL, ormcache
 
 from .collections_aging_balance import PERIOD_COLUMNS
+
+# A period for totals without a definition, whose periods are not asked for.
+ALL_DATES = {"date_from": False, "date_to": False, "column": PERIOD_COLUMNS[0]}
 
 
 class CollectionsAgingQuery(models.AbstractModel):
@@ -54,7 +57,8 @@ class CollectionsAgingQuery(models.AbstractModel):
         keeps its matches). For a day long ago it is shorter to go forward, from the
         balance of every item. Both give the same.
 
-        :param partner_ids: ids of `res.partner` to restrict to, contacts included
+        :param partner_ids: ids of `res.partner` to restrict to, contacts included; or
+            an `SQL` of them, in brackets
         :return: the query; columns `id`, `move_id`, `partner_id`, `date`,
             `date_maturity`, `currency_id`, `status`, `promise_amount`,
             `dispute_amount`, `residual` (company currency) and `residual_currency` (of
@@ -64,9 +68,9 @@ class CollectionsAgingQuery(models.AbstractModel):
         accounts = tuple(self._get_accounts().ids) or (0,)
         partner_filter = SQL()
         if partner_ids is not None:
-            partner_filter = SQL(
-                "AND line.partner_id IN %s", tuple(partner_ids) or (0,)
-            )
+            if not isinstance(partner_ids, SQL):
+                partner_ids = SQL("%s", tuple(partner_ids) or (0,))
+            partner_filter = SQL("AND line.partner_id IN %s", partner_ids)
         columns = SQL(
             """
             line.id, line.move_id, line.partner_id, line.date, line.date_maturity,
@@ -147,8 +151,11 @@ class CollectionsAgingQuery(models.AbstractModel):
         """Tell whether going forward to the date reads less than going back.
 
         Guessed from where the date lies between the first and the last match; on books
-        with as many matches in each month the two were even at 60 % of that time.
+        with as many matches in each month the two were even at 60 % of that time. Back
+        to today there are only the matches dated ahead.
         """
+        if self.date >= fields.Date.context_today(self):
+            return False
         [(first, last)] = self.env.execute_query(
             SQL("SELECT MIN(max_date), MAX(max_date) FROM account_partial_reconcile")
         )
@@ -210,7 +217,21 @@ class CollectionsAgingQuery(models.AbstractModel):
     def _get_branch_family(self):
         """Return the companies whose items can be matched with those of the company."""
         root = self.company_id.sudo().root_id
-        return self.env["res.company"].sudo().search([("id", "child_of", root.ids)])
+        return root.browse(self._get_branch_ids(root.id))
+
+    @api.model
+    @ormcache("root_id")
+    def _get_branch_ids(self, root_id):
+        """Return the ids of a company and its branches, also of those closed by now.
+
+        A company stays where it is, and Odoo clears the cache for a new one.
+        """
+        Company_sudo = self.env["res.company"].sudo()  # of all, whoever asks
+        return (
+            Company_sudo.with_context(active_test=False)
+            .search([("id", "child_of", root_id)])
+            ._ids
+        )
 
     def _get_age_date_sql(self):
         """Return the date that an item is aged by; aliases `item` and `move`."""

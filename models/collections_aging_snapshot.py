@@ -910,14 +910,18 @@ class CollectionsAgingSnapshot(models.Model):
     @api.model
     def _get_contact_ids(self, partners):
         """Return the customers with all their contacts, archived ones too."""
+        return list(self._get_contact_query(partners))
+
+    @api.model
+    def _get_contact_query(self, partners):
+        """Return the query for the customers with all their contacts."""
         return (
             self.env["res.partner"]
             .sudo()  # items can be on contacts that the user does not see
             .with_context(active_test=False)
-            .search(
+            ._search(
                 [("commercial_partner_id", "in", partners.commercial_partner_id.ids)]
             )
-            .ids
         )
 
     def _get_view_description(self):

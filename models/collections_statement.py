@@ -9,6 +9,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL, format_amount, format_date, format_list
 
 from ..tools import spreadsheet
+from .collections_aging_query import ALL_DATES
 
 PAYMENT_MONTHS = 12
 STATEMENT_MONTHS = 3
@@ -198,7 +199,7 @@ class CollectionsStatement(models.AbstractModel):
         ranges = definition.get_period_ranges(query.date) if definition else []
         if not ranges:
             # One period that is not shown, so that there are totals all the same.
-            ranges = [{"date_from": False, "date_to": False, "column": "amount_1"}]
+            ranges = [ALL_DATES]
         columns = [
             "amount_due",
             "amount_overdue",

@@ -2,10 +2,12 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, format_date, format_datetime
 
+from .collections_aging_query import ALL_DATES
 from .collections_posting import AGENT
 
-# What the summary shows of the snapshot and the open items can tell anew at once.
+# What the summary shows of the snapshot and can be told anew at once.
 LIVE_AMOUNTS = ("amount_due", "amount_credit", "amount_disputed", "amount_promised")
+LIVE_FIGURES = (*LIVE_AMOUNTS, "open_item_count")
 
 
 class ResPartner(models.Model):
@@ -98,9 +100,8 @@ class ResPartner(models.Model):
         """
         self.ensure_one()
         customer = self.commercial_partner_id._origin
-        live = customer._get_collections_live_amounts()
         Balance = self.env["collections.aging.balance"]
-        balances = Balance.search(
+        balances = Balance.search_fetch(
             [
                 ("partner_id", "=", customer.id),
                 ("is_current", "=", True),
@@ -108,6 +109,7 @@ class ResPartner(models.Model):
             ],
             order="company_id, definition_id, id",
         )
+        live, now = customer._get_collections_live_amounts(balances)
         definition = Balance._get_definition_in_force()
         wanted = balances.filtered(lambda row: row.definition_id == definition)
         wanted = wanted or balances
@@ -125,7 +127,8 @@ class ResPartner(models.Model):
         )
         return {
             "balances": [
-                customer._prepare_collections_balance(row, live) for row in balances
+                customer._prepare_collections_balance(row, now[row.company_id])
+                for row in balances
             ],
             "selected": balances.ids.index(selected.id) if selected else False,
             "open_item_count": sum(row["count"] for row in live),
@@ -157,35 +160,75 @@ class ResPartner(models.Model):
             ]
         )
 
-    def _get_collections_live_amounts(self):
-        """Return what is open at this moment, by company and currency.
+    def _get_collections_live_amounts(self, balances):
+        """Return what is open at this moment, and what a run of today would find.
 
-        The figures of an aging snapshot (`LIVE_AMOUNTS`, `open_item_count`) are added
-        up as its run does, of items up to today. The others count all: later items and
-        those that only wait for an exchange difference entry. `has_credit` tells
-        whether there is a credit that can be reimbursed.
+        A run leaves out what is dated later, matches as well as items, and matches with
+        entries that are not posted.
 
-        :rtype: list[dict]
+        :param balances: the `collections.aging.balance` to compare with
+        :return: what is open, by company and currency (all of it: later items count,
+            and those that only wait for an exchange difference entry; `has_credit`
+            tells whether there is a credit that can be reimbursed), and by
+            `res.company` of the balances the `LIVE_FIGURES` of a run
+        :rtype: tuple[list[dict], dict]
         """
+        self.env.flush_all()
+        # One statement: the page is opened often.
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT company_id, %(figures)s, live.currency_id, live.amount,
+                       live.amount_currency, live.has_credit, live.count
+                  FROM (%(live)s) AS live
+             FULL JOIN (%(run)s) AS run USING (company_id)
+              ORDER BY company_id, live.currency_id
+                """,
+                figures=SQL(", ").join(
+                    SQL("COALESCE(%s, 0)::float", SQL.identifier("run", name))
+                    for name in LIVE_FIGURES
+                ),
+                live=self._get_collections_live_sql(),
+                run=self._get_collections_run_sql(balances),
+            )
+        )
+        companies = {company.id: company for company in self.env.companies}
+        now = {
+            company: dict.fromkeys(LIVE_FIGURES, 0.0) for company in balances.company_id
+        }
+        live = []
+        for company_id, *values in rows:
+            company, figures = companies[company_id], values[: len(LIVE_FIGURES)]
+            now[company] = dict(zip(LIVE_FIGURES, figures, strict=True))
+            currency_id, *amounts = values[len(LIVE_FIGURES) :]
+            if currency_id:
+                names = ("amount", "amount_currency", "has_credit", "count")
+                live.append(
+                    {
+                        "company": company,
+                        "currency": self.env["res.currency"].browse(currency_id),
+                        **dict(zip(names, amounts, strict=True)),
+                    }
+                )
+        return live, now
+
+    def _get_collections_live_sql(self):
+        """Return the query for what is open, by company and currency."""
         lines = self.env["account.move.line"]
         query = lines._search(
             self._get_collections_items_domain() & Domain("reconciled", "=", False)
         )
-        columns = {
-            "company_id": "company_id",
-            "currency_id": "currency_id",
-            "date": "date",
-            "residual": "amount_residual",
-            "residual_currency": "amount_residual_currency",
-            "status": "collections_status",
-            "promise_amount": "collections_promise_amount",
-            "dispute_amount": "collections_dispute_amount",
-        }
         credits = lines._search(
             self.env["collections.reimbursement.posting"]._get_open_items_domain(
                 self.env.companies, self.commercial_partner_id
             )
             & Domain("amount_residual_currency", "<", 0)
+        )
+        names = (
+            "company_id",
+            "currency_id",
+            "amount_residual",
+            "amount_residual_currency",
         )
         items = query.select(
             SQL(
@@ -193,79 +236,50 @@ class ResPartner(models.Model):
                 SQL.identifier(query.table, "id"),
                 credits.subselect(),
             ),
-            *(
-                SQL(
-                    "%s AS %s",
-                    lines._field_to_sql(query.table, field_name, query),
-                    SQL.identifier(name),
-                )
-                for name, field_name in columns.items()
-            ),
+            *(SQL.identifier(query.table, name) for name in names),
         )
-        # The same order as the columns of the statement.
-        names = [
-            *LIVE_AMOUNTS,
-            "open_item_count",
-            "amount",
-            "amount_currency",
-            "has_credit",
-            "count",
-        ]
-        companies = {company.id: company for company in self.env.companies}
-        rows = self.env.execute_query(self._get_collections_live_amounts_sql(items))
-        return [
-            {
-                "company": companies[company_id],
-                "currency": self.env["res.currency"].browse(currency_id),
-                **dict(zip(names, figures, strict=True)),
-            }
-            for company_id, currency_id, *figures in rows
-        ]
-
-    @api.model
-    def _get_collections_live_amounts_sql(self, items):
-        """Return the query that adds open items up by company and currency.
-
-        :param SQL items: the query for the items, columns named as in the query for
-            those of a snapshot
-        :rtype: SQL
-        """
-        Snapshot = self.env["collections.aging.snapshot"]
-        decimals = SQL("currency.decimal_places")
-
-        def add_up(amount, condition=None):
-            filters = SQL("item.date <= %s", fields.Date.context_today(self))
-            if condition:
-                filters = SQL("%s AND %s", filters, condition)
-            return SQL("COALESCE(SUM(%s) FILTER (WHERE %s), 0)::float", amount, filters)
-
         return SQL(
             """
-            SELECT item.company_id, item.currency_id,
-                   %(due)s, %(credit)s, %(disputed)s, %(promised)s,
-                   COUNT(*) FILTER (WHERE item.date <= %(today)s
-                                      AND item.residual_currency <> 0),
-                   SUM(item.residual)::float, SUM(item.residual_currency)::float,
-                   BOOL_OR(item.is_credit), COUNT(*)
+            SELECT company_id, currency_id, SUM(amount_residual)::float AS amount,
+                   SUM(amount_residual_currency)::float AS amount_currency,
+                   BOOL_OR(is_credit) AS has_credit, COUNT(*) AS count
               FROM (%(items)s) AS item
-              JOIN res_company company ON company.id = item.company_id
-              JOIN res_currency currency ON currency.id = company.currency_id
-          GROUP BY item.company_id, item.currency_id
-          ORDER BY item.company_id, item.currency_id
+          GROUP BY company_id, currency_id
             """,
-            due=add_up(SQL("item.residual")),
-            credit=add_up(SQL("item.residual"), SQL("item.residual < 0")),
-            disputed=add_up(
-                Snapshot._get_part_sql(SQL("item.dispute_amount"), decimals),
-                SQL("item.status = 'disputed'"),
-            ),
-            promised=add_up(
-                Snapshot._get_part_sql(SQL("item.promise_amount"), decimals),
-                SQL("item.status = 'promised'"),
-            ),
-            today=fields.Date.context_today(self),
             items=items,
         )
+
+    def _get_collections_run_sql(self, balances):
+        """Return the query for what a run of today would find, by company.
+
+        :param balances: the `collections.aging.balance` to compare with
+        """
+        names = SQL(", ").join(map(SQL.identifier, LIVE_FIGURES))
+        # Whoever sees the rows sees what goes into them.
+        Snapshot_sudo = self.env["collections.aging.snapshot"].sudo()
+        contacts = Snapshot_sudo._get_contact_query(self).subselect()
+        # For some the next day may have begun; see `_get_today` of snapshots.
+        dates = [fields.Date.context_today(self), *balances.mapped("date")]
+        totals = [
+            SQL(
+                "SELECT %s AS company_id, %s FROM (%s) AS total",
+                company.id,
+                names,
+                Snapshot_sudo.new(
+                    {
+                        "company_id": company.id,
+                        "definition_id": rows[:1].definition_id.id,
+                        "date": max(dates),
+                        "date_basis": "due_date",  # by which the sums do not differ
+                    }
+                )._get_customer_totals_sql([ALL_DATES], contacts),
+            )
+            for company, rows in balances.grouped("company_id").items()
+        ]
+        if not totals:
+            zeros = (SQL("0 AS %s", SQL.identifier(name)) for name in LIVE_FIGURES)
+            return SQL("SELECT 0 AS company_id, %s WHERE FALSE", SQL(", ").join(zeros))
+        return SQL(" UNION ALL ").join(totals)
 
     def _prepare_collections_currencies(self, live):
         """Return what is open by company and currency, where that says more.
@@ -286,18 +300,15 @@ class ResPartner(models.Model):
             for row in live
         ]
 
-    def _prepare_collections_balance(self, row, live):
+    def _prepare_collections_balance(self, row, now):
         """Return one aged balance as the collections page shows it.
 
         :param row: the `collections.aging.balance`
-        :param list[dict] live: what is open at this moment
+        :param dict now: the same figures as of now
         :rtype: dict
         """
         snapshot = row.snapshot_id
         currency = row.currency_id
-        own = [amounts for amounts in live if amounts["company"] == row.company_id]
-        now = {name: sum(amounts[name] for amounts in own) for name in LIVE_AMOUNTS}
-        item_count = sum(amounts["open_item_count"] for amounts in own)
         is_total_changed = bool(
             currency.compare_amounts(now["amount_due"], row.amount_due)
         )
@@ -314,8 +325,10 @@ class ResPartner(models.Model):
             "is_today": row.date == fields.Date.context_today(self),
             "is_outdated": snapshot.is_outdated,
             # A payment matched with an invoice, say, leaves the total as it was.
-            "is_changed": item_count != row.open_item_count
-            or any(currency.compare_amounts(now[name], row[name]) for name in now),
+            "is_changed": now["open_item_count"] != row.open_item_count
+            or any(
+                currency.compare_amounts(now[name], row[name]) for name in LIVE_AMOUNTS
+            ),
             "is_total_changed": is_total_changed,
             "amount_now": now["amount_due"],
             "last_payment_date_text": format_date(self.env, row.last_payment_date),

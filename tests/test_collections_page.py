@@ -191,6 +191,36 @@ class TestCollectionsPage(CollectionsCommon):
         self.assertTrue(data["has_credit"])
 
     @freeze_time("2026-03-31")
+    def test_what_a_snapshot_does_not_count_is_no_change(self):
+        """Matches dated later, and with entries that were reset to draft."""
+        ahead = self._create_item(self.partner, 200, "2026-03-14")
+        returned = self._create_item(self.partner, 300, "2026-03-14")
+        self._run_snapshot("2026-03-31")
+        self._match(ahead, self._create_payment(self.partner, 200, "2026-04-10"))
+        self.assertFalse(self._get_data()["balances"][0]["is_changed"])
+        payment = self._create_payment(self.partner, 300, "2026-03-20")
+        self._match(returned, payment)
+        balance = self._get_data()["balances"][0]
+        self.assertEqual((balance["is_changed"], balance["amount_now"]), (True, 200.0))
+        payment.move_id.button_draft()
+        self.assertTrue(self._get_term_lines(returned).matched_credit_ids)
+        self.assertFalse(self._get_data()["balances"][0]["is_changed"])
+        self.partner.with_user(self.agent).action_refresh_collections_page()
+        balance = self._get_data()["balances"][0]
+        self.assertEqual((balance["is_changed"], balance["amount_due"]), (False, 500.0))
+
+    @freeze_time("2026-03-31")
+    def test_all_paid_since_the_snapshot_is_said(self):
+        contact = self.env["res.partner"].create(
+            {"name": "Ann", "parent_id": self.partner.id}
+        )
+        item = self._create_item(self.partner, 200, "2026-03-14")
+        self._run_snapshot("2026-03-31")
+        self._match(item, self._create_payment(contact, 200, "2026-03-31"))
+        balance = self._get_data()["balances"][0]
+        self.assertEqual((balance["is_changed"], balance["amount_now"]), (True, 0.0))
+
+    @freeze_time("2026-03-31")
     def test_disputes_and_promises_since_the_snapshot_are_said(self):
         currency = self.setup_other_currency("EUR", rates=[("2026-01-01", 3.0)])
         invoice = self._create_item(
@@ -300,6 +330,11 @@ class TestCollectionsPage(CollectionsCommon):
             self.assertEqual(
                 (balance["definition"], balance["amount_due"]), (definition, amount)
             )
+            self.assertEqual(
+                {row["amount_now"] for row in data["balances"]},
+                {70.0, foreign.amount_total},
+            )
+            self.assertFalse(any(row["is_changed"] for row in data["balances"]))
             self.assertTrue(data["has_several_companies"])
 
     @freeze_time("2026-03-31")
