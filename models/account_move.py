@@ -380,6 +380,7 @@ class AccountMove(models.Model):
             raise UserError(
                 self.env._("Somebody else has just reversed one of these write-offs.")
             )
+        self._read_taxes()
         for move in self:
             Posting._check_date(
                 move.company_id,
@@ -587,6 +588,12 @@ class AccountMove(models.Model):
             if any(currency.compare_amounts(move[name], vals[name]) for name in vals):
                 move.with_context(collections_writeoff=WRITEOFF_TOKEN).write(vals)
 
+    def _read_taxes(self):
+        """Read at once what `_affect_tax_report` of core reads entry by entry."""
+        lines = self.line_ids | self.invoice_line_ids
+        for path in ("tax_ids", "tax_line_id", "tax_tag_ids.applicability"):
+            lines.mapped(path)
+
     def _unmatch_writeoffs(self):
         """Take apart what write-offs, or their reversals, are matched with."""
         self.line_ids.remove_move_reconcile()
@@ -603,8 +610,7 @@ class AccountMove(models.Model):
         Posting = self.env["collections.posting"]
         origins = self.reversed_entry_id
         origins.filtered(lambda move: move.state == "posted")._check_not_written_off()
-        # Core asks for them entry by entry.
-        self.line_ids.fetch(["tax_ids", "tax_line_id", "tax_tag_ids"])
+        self._read_taxes()
         for move in self:
             Posting._check_date(
                 move.company_id, move.journal_id, move.date, move._affect_tax_report()

@@ -96,10 +96,7 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
         :return: list of company, journal and whether there are tax lines
         """
         moves = self.move_ids._origin
-        # Core would read these entry by entry.
-        lines = moves.line_ids | moves.invoice_line_ids
-        for path in ("tax_ids", "tax_line_id", "tax_tag_ids.applicability"):
-            lines.mapped(path)
+        moves._read_taxes()
         return list(
             dict.fromkeys(
                 (move.company_id, move.journal_id, move._affect_tax_report())
