@@ -166,6 +166,56 @@ class AccountMoveLine(models.Model):
             line.cash_discount_taken = quote["taken"]
             line.cash_discount_available = quote["available"]
 
+    @api.depends(
+        "move_id.collections_writeoff_reason_id",
+        "move_id.line_ids.collections_writeoff_line_id",
+        "move_id.line_ids.tax_repartition_line_id",
+        "move_id.reversed_entry_id",
+    )
+    def _compute_is_refund(self):
+        # EXTENDS account, which goes by debit or credit in journal entries: the base of
+        # tax due on payment would not be reported on the side that its tax is
+        result = super()._compute_is_refund()
+        # Whoever reads taxes need not see write-offs.
+        for line in self.sudo():
+            if (
+                line.move_id.move_type == "entry"
+                and line.tax_ids
+                and not line.tax_repartition_line_id
+                and line.move_id.collections_writeoff_reason_id
+            ):
+                side = line._get_writeoff_side()
+                if side:
+                    line.is_refund = side == "refund"
+        return result
+
+    def _get_writeoff_side(self):
+        """Return the side of its taxes that a base line of a write-off belongs to.
+
+        It is that of the tax lines, which say it themselves, in the write-off of a
+        discount on an invoice and in reversals as well.
+
+        :return: "invoice" or "refund"; None where the entry has tax of both sides
+        """
+        self.ensure_one()
+        taxes = self.tax_ids.flatten_taxes_hierarchy()
+        tax_lines = self.move_id.line_ids.filtered("tax_repartition_line_id")
+        own = tax_lines.filtered(lambda line: line.tax_line_id in taxes)
+        # Where the rate, or the tax of a small amount, is zero there is no tax line.
+        sides = set((own or tax_lines).tax_repartition_line_id.mapped("document_type"))
+        if not sides:
+            root = self.move_id
+            while root.reversed_entry_id:
+                root = root.reversed_entry_id
+            Composition = self.env["collections.composition"]
+            for item in root.line_ids.collections_writeoff_line_id:
+                document = Composition._get_whole(item).document
+                if not document.is_sale_document(True):
+                    return None
+                is_refund = document.move_type == "out_refund"
+                sides.add("invoice" if is_refund else "refund")
+        return sides.pop() if len(sides) == 1 else None
+
     def _get_collections_open_amounts(self, date):
         """Return what was open of the items at the end of a day.
 
