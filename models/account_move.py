@@ -505,7 +505,9 @@ class AccountMove(models.Model):
             return
         self.env["collections.posting"]._lock(lines.collections_writeoff_line_id)
         lines._check_writeoff_items_open()
-        Line = self.env["account.move.line"]
+        # Where a reversal is reversed the context would keep core from making due what
+        # is written off again.
+        Line = self.env["account.move.line"].with_context(move_reverse_cancel=False)
         own, foreign = defaultdict(InTurn), defaultdict(InTurn)
         for line in lines:
             item = line.collections_writeoff_line_id

@@ -99,6 +99,14 @@ class TestWriteoffBoxes(WriteoffTaxCommon):
         again.button_draft()
         self._assert_undone(books, states, invoice)
         again.unlink()
+        # As the button of entries does it.
+        again = reversal._reverse_moves([{}], cancel=True)
+        self.assertEqual(again.state, "posted")
+        self.assertEqual(move.collections_writeoff_state, "posted")
+        self.assertEqual(self._get_boxes(), written_off)
+        again.button_draft()
+        self._assert_undone(books, states, invoice)
+        again.unlink()
         reversal.button_draft()
         self.assertEqual(self._get_boxes(), written_off)
         reversal.unlink()
@@ -129,6 +137,12 @@ class TestWriteoffBoxes(WriteoffTaxCommon):
         self.assertEqual(self._get_boxes(), paid)
         second.action_reverse_writeoff()
         self._assert_undone(books, states, [invoice, first])
+
+    def test_written_off_in_turn_at_the_rate_of_zero(self):
+        zero = self._create_due_tax("CB0", 0)
+        first = self._take_off_and_pay(self._create_mixed((100, zero), (-20, zero)))
+        self._write_off(first)
+        self.assertEqual(self._get_boxes(), {"CB0 base invoice": -80})
 
     def test_credit_note_written_off_in_turn(self):
         credit = self._create_invoice([(100, self.due)], move_type="out_refund")
