@@ -590,6 +590,20 @@ class AccountMove(models.Model):
             if any(currency.compare_amounts(move[name], vals[name]) for name in vals):
                 move.with_context(collections_writeoff=WRITEOFF_TOKEN).write(vals)
 
+    def _update_writeoff_shares(self):
+        """Note that all is a loss where a reviewer took the taxes out."""
+        for move in self:
+            kept = self.env["collections.writeoff"]._strip_taxes(
+                move.collections_writeoff_shares
+            )
+            if kept and not any(
+                line.tax_repartition_line_id or line.tax_ids or line.tax_tag_ids
+                for line in move.line_ids
+            ):
+                move.with_context(collections_writeoff=WRITEOFF_TOKEN).write(
+                    {"collections_writeoff_shares": kept}
+                )
+
     def _read_taxes(self):
         """Read at once what `_affect_tax_report` of core reads entry by entry."""
         lines = self.line_ids | self.invoice_line_ids
@@ -651,17 +665,19 @@ class AccountMove(models.Model):
             repartition = line.tax_repartition_line_id
             if repartition or line.tax_ids or line.tax_tag_ids:
                 found[repartition, line.tax_ids, line.tax_tag_ids] += line.balance
-        # Whoever wrote off before this version kept no shares.
-        if not found or not self.collections_writeoff_shares:
+        if not found:
             return
         expected = self.env["collections.writeoff"]._get_expected_taxes(self)
+        # A version before kept no shares, what they were is known but for cents.
+        leeway = 0.0
+        if not self.collections_writeoff_shares:
+            leeway = self.company_currency_id.rounding * len(self.line_ids)
         # What is there before what is missing, taxes before what they are charged on.
         keys = {*found, *expected}
         for key in sorted(keys, key=lambda key: (key not in found, not key[0])):
-            amount, leeway = expected.get(key, (0.0, 0.0))
-            gap = abs(found[key] - amount)
+            gap = abs(found[key] - expected[key])
             if self.company_currency_id.compare_amounts(gap, leeway) > 0:
-                self._raise_wrong_tax(*key, found[key], amount)
+                self._raise_wrong_tax(*key, found[key], expected[key])
 
     def _raise_wrong_tax(self, repartition, taxes, tags, amount, expected):
         """Raise the error for a tax, or the base of taxes, of another amount."""
@@ -840,6 +856,7 @@ class AccountMove(models.Model):
         posted = super()._post(soft)
         if entries:
             (posted & entries)._update_writeoff_amounts()
+            (posted & entries)._update_writeoff_shares()
             (posted & entries)._sync_writeoff_matching()
         posted._create_cash_discount_offers()
         (posted & again).line_ids._judge_promises()

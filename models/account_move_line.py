@@ -600,6 +600,27 @@ class AccountMoveLine(models.Model):
             self.company_currency_id.round(sign * self.balance) or 0.0,
         )
 
+    def _get_written_off_amounts(self):
+        """Return what a line of a write-off takes of its item, while it is matched.
+
+        :return: amount in the currency of the line, and balance; positive for a debit
+        :rtype: list[float]
+        """
+        self.ensure_one()
+        item = self.collections_writeoff_line_id
+        amounts = [0.0, 0.0]
+        for partial in self.matched_debit_ids:
+            if partial.debit_move_id == item:
+                amounts[0] += partial.credit_amount_currency
+                amounts[1] += partial.amount
+        for partial in self.matched_credit_ids:
+            if partial.credit_move_id == item:
+                amounts[0] -= partial.debit_amount_currency
+                amounts[1] -= partial.amount
+        if not self.currency_id.compare_amounts(amounts[0], -self.amount_currency):
+            return [-self.amount_currency, -self.balance]
+        return amounts
+
     def _filter_valued_by_items(self):
         """Return the lines of write-offs in review that have a value of their own.
 

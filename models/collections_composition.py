@@ -299,7 +299,8 @@ class CollectionsComposition(models.AbstractModel):
         :param bool separate_tax: whether taxes stay apart. Taxes due on payment always
             do: the unpaid tax would become due otherwise
         :return: for each `Whole` its `weights`: amounts in its currency and in company
-            currency by `LedgerKey`, positive for an invoice; and `has_cash_basis`
+            currency by `LedgerKey`, positive for an invoice; `separate_tax` as given;
+            and `has_cash_basis`
         :rtype: dict
         """
         wholes = {
@@ -358,6 +359,7 @@ class CollectionsComposition(models.AbstractModel):
             ):
                 compositions[move] = {
                     "weights": weights,
+                    "separate_tax": separate_tax,
                     "has_cash_basis": any(
                         facts.is_on_payment(line) for line in move_lines
                     ),

@@ -231,21 +231,46 @@ class CollectionsReimbursementPosting(models.AbstractModel):
             # it. A debit counts, as it took a credit away.
             & (~writes_off | Domain("amount_residual_currency", ">", 0))
             # Unless that was the credit of a write-off, which does not count either.
-            # Once reversed it does, together with its reversal: both make nothing.
-            & Domain(
-                "id",
-                "not in",
-                # There are next to none: looked up once, not item by item.
-                self.env["account.move.line"]._search(
-                    writes_off
-                    & Domain("collections_writeoff_line_id", "any", writes_off)
-                    & Domain("move_id.reversal_move_ids", "=", False)
-                ),
-            )
+            & Domain("id", "not in", self._get_void_debit_query())
         )
         if partners:
             domain &= Domain("partner_id.commercial_partner_id", "in", partners.ids)
         return domain
+
+    @api.model
+    def _get_void_debit_query(self):
+        """Return the query for debits against credits that are nobody's money.
+
+        They are what wrote off the credit of a write-off, taken off it as well, as long
+        as this credit is there. Once reversed such a debit counts, together with its
+        reversal: both make nothing.
+        """
+        Line = self.env["account.move.line"]
+        writes_off = Domain("collections_writeoff_line_id", "!=", False)
+        is_reversed = Domain(
+            "move_id.reversal_move_ids", "any", [("state", "=", "posted")]
+        )
+        # There are next to none: looked up once, not item by item.
+        query = Line._search(
+            writes_off
+            & Domain("collections_writeoff_line_id", "any", writes_off)
+            & ~is_reversed
+        )
+        written_off = query.join(
+            query.table,
+            "collections_writeoff_line_id",
+            Line._table,
+            "id",
+            "written_off",
+        )
+        query.add_where(
+            SQL(
+                "%s = -%s",
+                SQL.identifier(query.table, "amount_residual_currency"),
+                SQL.identifier(written_off, "amount_residual_currency"),
+            )
+        )
+        return query
 
     @api.model
     def _get_positions(self, company, date, partners=None):

@@ -828,7 +828,7 @@ class CollectionsSettlement(models.AbstractModel):
                 weight = weights.setdefault(LedgerKey(analytic=key.analytic), [0, 0])
                 weight[0] += amount_currency
                 weight[1] += balance
-        return {whole: {"weights": weights, "has_cash_basis": False}}
+        return {whole: {**composition, "weights": weights, "has_cash_basis": False}}
 
     @api.model
     def _get_plan(self, allocations, moves, plan):

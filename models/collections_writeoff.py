@@ -23,7 +23,7 @@ class Taken(NamedTuple):
 
     part: ItemPart  # with a line of the write-off
     shares: list  # of `Share`, none where all is a loss
-    is_kept: bool  # as it was cut, the amounts were not changed since
+    separate_tax: bool  # whether all taxes stay apart
 
 
 class CollectionsWriteoff(models.AbstractModel):
@@ -444,7 +444,9 @@ class CollectionsWriteoff(models.AbstractModel):
                     "collections_writeoff_reason_id": reason.id,
                     "collections_writeoff_amount": company.currency_id.round(balance),
                     "collections_writeoff_tax_amount": tax_amount,
-                    "collections_writeoff_shares": self._dump_shares(cuts),
+                    "collections_writeoff_shares": self._dump_shares(
+                        cuts, compositions
+                    ),
                     "line_ids": [
                         Command.create(vals) for vals in [*lines_vals, *ledger_vals]
                     ],
@@ -459,23 +461,29 @@ class CollectionsWriteoff(models.AbstractModel):
         compositions = super()._get_compositions(items, separate_tax)
         wholes = {self._get_whole(item) for item in items}
         for move in {whole.moves[0] for whole in wholes if whole.written_off.moves}:
-            for written_off, taken in self._get_taken_by(move, move.line_ids).items():
+            if not move._is_in_force():
+                continue  # its reversal took back what it had taken
+            for written_off, taken in self._get_taken_by(move).items():
                 whole = written_off._replace(moves=(move, *written_off.moves))
-                part = taken.part
                 # What adds up to nothing has no proportions.
                 if (
                     whole in wholes
                     and taken.shares
-                    and not whole.currency.is_zero(part.amount_currency)
-                    and not part.item.company_currency_id.is_zero(part.balance)
+                    and not whole.currency.is_zero(taken.part.amount_currency)
+                    and not move.company_currency_id.is_zero(taken.part.balance)
                 ):
-                    compositions[whole] = self._get_composition(taken.shares)
+                    compositions[whole] = self._get_composition(taken)
         return compositions
 
     @api.model
-    def _get_composition(self, shares):
-        """Return shares as what something is made of, see `_get_compositions`."""
-        weights = {key: [amount, balance] for key, amount, balance in shares}
+    def _get_composition(self, taken):
+        """Return what a write-off took as what it is made of.
+
+        :param Taken taken: what it took of a document
+        :return: see `_get_compositions`
+        :rtype: dict
+        """
+        weights = {key: [amount, balance] for key, amount, balance in taken.shares}
         repartitions = self.env["account.tax.repartition.line"].browse(
             {key.tax_repartition_line_id for key in weights if key.is_tax}
         )
@@ -485,6 +493,7 @@ class CollectionsWriteoff(models.AbstractModel):
         taxes = bases.flatten_taxes_hierarchy() | repartitions.tax_id
         return {
             "weights": weights,
+            "separate_tax": taken.separate_tax,
             "has_cash_basis": "on_payment" in taxes.mapped("tax_exigibility"),
         }
 
@@ -493,7 +502,9 @@ class CollectionsWriteoff(models.AbstractModel):
         """Return what write-offs took of documents already.
 
         Of a document written off bit by bit, the taxes of the bits have to add up to
-        the tax of the whole. Write-offs in review count: their bits are cut.
+        the tax of the whole. Write-offs in review count: their bits are cut. What was
+        taken off its item does not: it is an item of its own then, and whoever writes
+        it off takes back what it took.
 
         :param dict compositions: of the documents, see `_get_compositions`
         :return: amounts in currency and balances by `LedgerKey`, positive for an
@@ -501,73 +512,74 @@ class CollectionsWriteoff(models.AbstractModel):
         :rtype: dict
         """
         taken = defaultdict(dict)
-        documents = self.env["account.move"].union(
-            *(whole.document for whole in compositions)
+        moves = self.env["account.move"].union(
+            *(whole.moves[0] for whole in compositions)
         )
-        lines = documents.line_ids
-        # A write-off may be written off in turn.
-        while lines:
-            lines = lines.search_fetch(
-                [
-                    ("collections_writeoff_line_id", "in", lines.ids),
-                    ("parent_state", "!=", "cancel"),
-                ],
-                ["collections_writeoff_line_id", "amount_currency", "balance"],
-            )
-            by_move = {
-                move: move_lines
-                for move, move_lines in lines.grouped("move_id").items()
-                if move.state == "draft" or move._is_in_force()
-            }
-            lines = lines.union(*by_move.values()) if by_move else lines.browse()
-            for move, move_lines in by_move.items():
-                for whole, (part, shares, _is_kept) in self._get_taken_by(
-                    move, move_lines
-                ).items():
-                    document = whole._replace(moves=(whole.document,))
-                    for known in {whole, document} & compositions.keys():
-                        weights = compositions[known]["weights"]
-                        cut = shares
-                        # Lines of the document may have other analytics by now, or its
-                        # tax is not separated this time.
-                        if not shares or any(key not in weights for key, *_ in shares):
-                            cut = self._split(part, compositions[known], {})
-                        for key, *amounts in cut:
-                            sums = taken[known].setdefault(key, [0.0, 0.0])
-                            add_amounts(sums, amounts)
+        lines = self.env["account.move.line"].search_fetch(
+            [
+                ("collections_writeoff_line_id", "in", moves.line_ids.ids),
+                ("parent_state", "!=", "cancel"),
+            ],
+            ["collections_writeoff_line_id", "amount_currency", "balance"],
+        )
+        for move, move_lines in lines.grouped("move_id").items():
+            for whole, own in self._get_taken_by(move, move_lines, True).items():
+                composition = compositions.get(whole)
+                if not composition:
+                    continue
+                shares = own.shares
+                # Lines of the document may have other analytics by now, or its tax is
+                # not separated this time.
+                if (
+                    not shares
+                    or own.separate_tax != composition["separate_tax"]
+                    or any(share.key not in composition["weights"] for share in shares)
+                ):
+                    shares = self._split(own.part, composition, {})
+                for key, *amounts in shares:
+                    sums = taken[whole].setdefault(key, [0.0, 0.0])
+                    add_amounts(sums, amounts)
         return taken
 
     @api.model
-    def _get_taken_by(self, move, lines):
+    def _get_taken_by(self, move, lines=None, only_matched=False):
         """Return what a write-off takes of documents.
 
         :param move: its `account.move`
-        :param lines: those of its lines to look at
+        :param lines: those of its lines to look at, all when empty
+        :param bool only_matched: leave out what was taken off its item since
         :return: a `Taken` by the `Whole` of the items that are written off
         :rtype: dict
         """
         parts = {}
-        for line in lines:
+        for line in lines or move.line_ids:
+            item = line.collections_writeoff_line_id
+            amounts = [-line.amount_currency, -line.balance]
+            if only_matched and move.state == "posted":
+                amounts = line._get_written_off_amounts()
             # What is left of exchange differences is no share of a document.
-            if line.collections_writeoff_line_id and line.amount_currency:
-                whole = self._get_whole(line.collections_writeoff_line_id)
-                _line, amount_currency, balance = parts.get(whole, (line, 0.0, 0.0))
-                parts[whole] = ItemPart(
-                    line, amount_currency - line.amount_currency, balance - line.balance
-                )
+            if item and amounts[0]:
+                whole = self._get_whole(item)._replace(currency=line.currency_id)
+                before = parts.get(whole, (line, 0.0, 0.0))[1:]
+                add_amounts(amounts, before)
+                parts[whole] = ItemPart(line, *amounts)
         kept = self._load_shares(move)
+        if kept is None:
+            return self._guess_taken(move, parts)
+        nothing = ([], False)
         return {
-            whole: self._get_taken_part(part, kept.get(_get_ids(whole), []))
+            whole: self._get_taken_part(part, *kept.get(_get_ids(whole), nothing))
             for whole, part in parts.items()
         }
 
     @api.model
-    def _get_taken_part(self, part, shares):
+    def _get_taken_part(self, part, shares, separate_tax):
         """Return what is written off of a whole, with the shares of this amount.
 
         :param ItemPart part: with a line of the write-off
         :param list shares: those kept with the write-off. A reviewer may have changed
-            the amounts since
+            the amounts since, or somebody taken a part of it off the item
+        :param bool separate_tax: whether all taxes stay apart in them
         :rtype: Taken
         """
         currency = part.item.currency_id
@@ -575,65 +587,80 @@ class CollectionsWriteoff(models.AbstractModel):
         total = [0.0, 0.0]
         for _key, *amounts in shares:
             add_amounts(total, amounts)
+        kept = Taken(part, shares, separate_tax)
         if not (
             currency.compare_amounts(total[0], part.amount_currency)
             or company_currency.compare_amounts(total[1], part.balance)
         ):
-            return Taken(part, shares, True)
+            return kept
         # What adds up to nothing has no proportions.
         if currency.is_zero(total[0]) or company_currency.is_zero(total[1]):
-            return Taken(part, [], False)
-        return Taken(part, self._split(part, self._get_composition(shares), {}), False)
+            return kept._replace(shares=[])
+        return kept._replace(
+            shares=self._split(part, self._get_composition(kept), {}),
+        )
+
+    @api.model
+    def _guess_taken(self, move, parts):
+        """Return what a write-off takes that keeps no shares.
+
+        It was made by a version before they were kept: its taxes tell whether they were
+        separated.
+
+        :param move: its `account.move`
+        :param dict parts: an `ItemPart` by `Whole`
+        :return: a `Taken` by `Whole`
+        :rtype: dict
+        """
+        taxes = move.line_ids.tax_ids.flatten_taxes_hierarchy()
+        taxes |= move.line_ids.tax_line_id
+        separate_tax = any(tax.tax_exigibility != "on_payment" for tax in taxes)
+        documents = self.env["account.move"].union(*(whole.document for whole in parts))
+        compositions = self._get_move_compositions(documents, separate_tax)
+        return {
+            whole: Taken(
+                part,
+                self._split(part, compositions[whole.document], {})
+                if whole.document in compositions
+                else [],
+                separate_tax,
+            )
+            for whole, part in parts.items()
+        }
 
     @api.model
     def _get_expected_taxes(self, move):
         """Return the taxes, and the bases of taxes, of what an entry writes off.
 
         :param move: the `account.move`, in review
-        :return: the balance, and by how much it may differ where the amounts were
-            changed; by `account.tax.repartition.line` (empty for a base), `account.tax`
-            that it is the base of, and `account.account.tag`
+        :return: balances by `account.tax.repartition.line` (empty for a base),
+            `account.tax` that it is the base of, and `account.account.tag`
         :rtype: dict
         """
         Repartition = self.env["account.tax.repartition.line"]
         Tax, Tag = self.env["account.tax"], self.env["account.account.tag"]
-        expected = defaultdict(lambda: [0.0, 0.0])
-        for part, shares, is_kept in self._get_taken_by(move, move.line_ids).values():
-            leeway = 0.0 if is_kept else self._get_coin(part) * len(shares)
-            for key, _amount_currency, balance in shares:
+        expected = defaultdict(float)
+        for taken in self._get_taken_by(move).values():
+            for key, _amount_currency, balance in taken.shares:
                 if key.is_tax or key.tax_ids or key.tag_ids:
                     records = (
                         Repartition.browse(key.tax_repartition_line_id),
                         Tax.browse(key.tax_ids),
                         Tag.browse(key.tag_ids),
                     )
-                    add_amounts(expected[records], (balance, leeway))
+                    expected[records] += balance
         return expected
 
     @api.model
-    def _get_coin(self, part):
-        """Return the smallest amount that a share of a part is rounded to.
-
-        :param ItemPart part: in the currency of a document
-        :return: in company currency
-        :rtype: float
-        """
-        item = part.item
-        coin = item.company_currency_id.rounding
-        if not part.amount_currency:
-            return coin
-        rate = abs(part.balance / part.amount_currency)
-        return max(coin, item.currency_id.rounding * rate)
-
-    @api.model
-    def _dump_shares(self, cuts):
+    def _dump_shares(self, cuts, compositions):
         """Return what is kept with an entry of the shares that it takes.
 
         They cannot be told from the ledger lines of an entry for several documents.
         What comes later has to complete them, or to take them back.
 
         :param list cuts: see `_cut`
-        :rtype: list
+        :param dict compositions: see `_get_compositions`
+        :rtype: list[dict]
         """
         sums = defaultdict(dict)
         for whole, part, shares in cuts:
@@ -643,11 +670,12 @@ class CollectionsWriteoff(models.AbstractModel):
         return [
             {
                 "whole": _get_ids(whole),
+                "separate_tax": (
+                    whole in compositions and compositions[whole]["separate_tax"]
+                ),
                 # The names of taxes depend on the language.
                 "shares": [
-                    [key._replace(name=""), *amounts]
-                    for key, amounts in shares.items()
-                    if any(amounts)
+                    [key._replace(name=""), *amounts] for key, amounts in shares.items()
                 ],
             }
             for whole, shares in sums.items()
@@ -658,20 +686,46 @@ class CollectionsWriteoff(models.AbstractModel):
         """Return the shares that are kept with an entry.
 
         :param move: an `account.move`
-        :return: lists of `Share` by the ids of the `Whole` they are of
-        :rtype: dict
+        :return: lists of `Share`, and whether all taxes stay apart in them, by the ids
+            of the `Whole` they are of; None where the entry keeps none
+        :rtype: dict | None
         """
+        if not move.collections_writeoff_shares:
+            return None
         Repartition = self.env["account.tax.repartition.line"]
         result = {}
-        for kept in move.collections_writeoff_shares or []:
-            shares = result[_to_tuple(kept["whole"])] = []
+        for kept in move.collections_writeoff_shares:
+            sums = {}
             for values, *amounts in kept["shares"]:
                 key = LedgerKey(*_to_tuple(values))
                 if key.is_tax:
                     repartition = Repartition.browse(key.tax_repartition_line_id)
                     key = key._replace(name=repartition.tax_id.name)
-                shares.append(Share(key, *amounts))
+                add_amounts(sums.setdefault(key, [0.0, 0.0]), amounts)
+            shares = [Share(key, *amounts) for key, amounts in sums.items()]
+            result[_to_tuple(kept["whole"])] = (shares, kept["separate_tax"])
         return result
+
+    @api.model
+    def _strip_taxes(self, kept):
+        """Return kept shares as losses, or nothing when there are no taxes in them.
+
+        :param kept: see `_dump_shares`
+        """
+        keys = [LedgerKey(*key) for of in kept or [] for key, *_amounts in of["shares"]]
+        if not any(key.is_tax or key.tax_ids or key.tag_ids for key in keys):
+            return None
+        return [
+            {
+                **of_whole,
+                "separate_tax": False,
+                "shares": [
+                    [LedgerKey(analytic=LedgerKey(*key).analytic), *amounts]
+                    for key, *amounts in of_whole["shares"]
+                ],
+            }
+            for of_whole in kept
+        ]
 
     @api.model
     def _prepare_item_line_vals(self, part, name):

@@ -259,7 +259,7 @@ class ResPartner(models.Model):
         Snapshot_sudo = self.env["collections.aging.snapshot"].sudo()
         contacts = Snapshot_sudo._get_contact_query(self).subselect()
         # For some the next day may have begun; see `_get_today` of snapshots.
-        dates = [fields.Date.context_today(self), *balances.mapped("date")]
+        today = fields.Date.context_today(self)
         totals = [
             SQL(
                 "SELECT %s AS company_id, %s FROM (%s) AS total",
@@ -269,7 +269,7 @@ class ResPartner(models.Model):
                     {
                         "company_id": company.id,
                         "definition_id": rows[:1].definition_id.id,
-                        "date": max(dates),
+                        "date": max([today, *rows.mapped("date")]),
                         "date_basis": "due_date",  # by which the sums do not differ
                     }
                 )._get_customer_totals_sql([ALL_DATES], contacts),

@@ -337,6 +337,52 @@ class TestCollectionsPage(CollectionsCommon):
             self.assertFalse(any(row["is_changed"] for row in data["balances"]))
             self.assertTrue(data["has_several_companies"])
 
+    @freeze_time("2026-03-31 12:00:00")
+    def test_another_company_where_it_is_tomorrow(self):
+        """Each company's figures are compared with those of its own day."""
+        other = self.setup_other_company()["company"]
+        self._create_item(self.partner, 100, "2026-03-14")
+        self._create_item(self.partner, 9, "2026-04-01")
+        invoice = (
+            self.env["account.move"]
+            .with_company(other)
+            .create(
+                {
+                    "move_type": "out_invoice",
+                    "partner_id": self.partner.id,
+                    "invoice_date": "2026-03-01",
+                    "invoice_line_ids": [
+                        Command.create(
+                            {"name": "Goods", "price_unit": 30.0, "tax_ids": False}
+                        )
+                    ],
+                }
+            )
+        )
+        invoice.action_post()
+        self._run_snapshot("2026-03-31")
+        east = self.env["collections.aging.snapshot"].with_context(
+            tz="Pacific/Kiritimati"
+        )
+        definition = self.company.collections_aging_definition_id
+        east.with_company(other).create(
+            {
+                "company_id": other.id,
+                "date": "2026-04-01",
+                "definition_id": definition.id,
+            }
+        ).action_run()
+        both = self._create_user("both", AGENT, companies=self.company + other)
+        data = (
+            self.partner.with_user(both)
+            .with_context(allowed_company_ids=(self.company + other).ids)
+            .collections_page_data
+        )
+        self.assertEqual(
+            [(row["amount_now"], row["is_changed"]) for row in data["balances"]],
+            [(100.0, False), (30.0, False)],
+        )
+
     @freeze_time("2026-03-31")
     def test_open_amounts_in_their_currencies(self):
         currency = self.setup_other_currency("EUR", rates=[("2026-01-01", 2.0)])

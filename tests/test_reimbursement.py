@@ -259,12 +259,13 @@ class TestReimbursement(ReimbursementCommon):
             wizard.action_preview()
             self.assertEqual(wizard.line_ids.amount, 30)
 
-    def _write_off_twice(self):
+    def _write_off_twice(self, partner=None):
         """Return a write-off and that of its credit, both taken off their items."""
-        invoice = self._create_item(self.partner, 100, "2026-04-01")
+        partner = partner or self.partner
+        invoice = self._create_item(partner, 100, "2026-04-01")
         first = self._write_off(invoice)
         self._get_term_lines(invoice).matched_credit_ids.unlink()
-        self._match(invoice, self._create_payment(self.partner, 100, "2026-04-10"))
+        self._match(invoice, self._create_payment(partner, 100, "2026-04-10"))
         second = self._write_off(first)
         self._get_term_lines(first).matched_debit_ids.unlink()
         self.assertEqual(
@@ -297,6 +298,34 @@ class TestReimbursement(ReimbursementCommon):
         self.assertEqual(
             self._get_term_lines(first, second).mapped("amount_residual"), [-100, 100]
         )
+
+    def test_used_up_credits_of_write_offs_do_not_hide_debits(self):
+        """What wrote them off is owed, once they have paid another invoice.
+
+        Where a part of them is left, too little is paid out rather than too much.
+        """
+        for used in (100, 40):
+            partner = self._create_customer()
+            with self.subTest(used=used):
+                first, second = self._write_off_twice(partner)
+                other = self._create_item(partner, used, "2026-04-01")
+                self._match(other, first)
+                self._create_payment(partner, 150, "2026-04-10")
+                wizard = self._create_reimbursement_wizard(
+                    partner, include_open_debits=True
+                )
+                wizard.action_preview()
+                self.assertEqual(wizard.line_ids.amount, 50.0)
+                self.assertFalse(self._get_term_lines(second).reconciled)
+
+    def test_drafts_of_reversals_do_not_change_what_counts(self):
+        _first, second = self._write_off_twice()
+        self._create_payment(self.partner, 150, "2026-04-10")
+        reversal = second._reverse_moves([{"date": "2026-04-20"}])
+        self.assertEqual(reversal.state, "draft")
+        wizard = self._create_reimbursement_wizard(include_open_debits=True)
+        wizard.action_preview()
+        self.assertEqual(wizard.line_ids.amount, 150.0)
 
     def test_reversed_write_offs_of_write_offs_are_not_paid_out(self):
         """Not even where somebody took the reversal off what it takes back."""

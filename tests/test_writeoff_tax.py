@@ -665,6 +665,136 @@ class TestWriteoffTax(WriteoffTaxCommon):
                 {self.writeoff_account: 100 * sign, self.tax_account: 21 * sign},
             )
 
+    def _get_tax_and_loss(self, *moves):
+        written_off = self._get_written_off(self.env["account.move"].union(*moves))
+        return [
+            written_off.get(account, 0.0)
+            for account in (self.tax_account, self.writeoff_account)
+        ]
+
+    def test_written_off_before_shares_were_kept(self):
+        """What a former version wrote off tells by its taxes what it took."""
+        tax = self._create_tax("T21", 21)
+        for customer_pays in (True, False):
+            with self.subTest(customer_pays=customer_pays):
+                partner = self._create_customer()
+                invoice = self._create_invoice([(100, tax)], partner_id=partner.id)
+                first = self._write_off(invoice)
+                self._forget_shares(first)
+                self._take_off(invoice)
+                if customer_pays:
+                    payment = self._create_payment(partner, 121, "2026-02-01")
+                    self._match(invoice, payment)
+                second = self._write_off(partner)
+                self.assertEqual(
+                    self._get_tax_and_loss(first, second),
+                    [0, 0] if customer_pays else [21, 100],
+                )
+
+    def _forget_shares(self, *moves):
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE account_move SET collections_writeoff_shares = NULL WHERE id IN %s",
+            [tuple(move.id for move in moves)],
+        )
+        self.env.invalidate_all()
+
+    def test_bit_of_another_choice_beside_a_line_without_tax(self):
+        """A loss with its tax inside is no part of the line without tax."""
+        tax, none = self._create_tax("T21", 21), self.env["account.tax"]
+        for sign, move_type in ((1, "out_invoice"), (-1, "out_refund")):
+            invoice = self._create_invoice(
+                [(100, tax), (10, none)], move_type=move_type
+            )
+            item = self._get_term_lines(invoice)
+            line = {"move_line_id": item.id, "amount": 120 * sign}
+            first = self._write_off(
+                invoice, separate_tax=False, line_ids=[Command.create(line)]
+            )
+            self.assertEqual(self._get_tax_and_loss(first), [0, 120 * sign])
+            second = self._write_off(invoice, separate_tax=True)
+            # 11 / 131 of 21.00
+            self.assertEqual(self._get_tax_and_loss(second), [1.76 * sign, 9.24 * sign])
+
+    def test_corrected_after_it_was_taken_off(self):
+        """What was taken of the invoice before comes back, the rest is as it is now."""
+        tax, none = self._create_tax("T21", 21), self.env["account.tax"]
+        invoice = self._create_invoice([(1000, tax), (10, none)])
+        first = self._write_off(invoice)
+        self._take_off(invoice)
+        invoice.button_draft()
+        for line, price in zip(invoice.invoice_line_ids, (10, 1000), strict=True):
+            line.price_unit = price
+        invoice.action_post()
+        second = self._write_off(self.partner)
+        self.assertEqual(self._get_tax_and_loss(first, second), [2.1, 1010])
+        self.assertEqual(
+            self._get_sums(first | second),
+            {
+                "T21 base refund": 10,
+                "T21 tax refund": 2.1,
+            },
+        )
+
+    def test_bits_add_up_after_one_was_taken_off(self):
+        tax = self._create_tax("T21", 21)
+        for at_once in (True, False):
+            partner = self._create_customer()
+            invoice = self._create_invoice([(100, tax)], partner_id=partner.id)
+            bits = [self._write_off_part(invoice, 11) for _turn in range(6)]
+            self._get_term_lines(bits[-1]).remove_move_reconcile()
+            if at_once:
+                bits.append(self._write_off(partner))
+            else:
+                bits += [self._write_off(invoice), self._write_off(bits[-1])]
+            self.assertEqual(self._get_tax_and_loss(*bits), [21, 100])
+
+    def test_bits_taken_off_in_part(self):
+        """What was taken off counts no more, what stayed does."""
+        tax = self._create_tax("T21", 21)
+        first, other = (self._create_invoice([(100, tax)]) for _position in range(2))
+        move = self._write_off(first)
+        self._take_off(first)
+        self._match(other, self._create_payment(self.partner, 100, "2026-02-01"))
+        self._match(other, move)  # 21.00 of it
+        self._match(first, move)  # 100.00 of it
+        self.assertEqual(first.amount_residual, 21)
+        rest = self._write_off(first)
+        self.assertEqual(self._get_tax_and_loss(rest), [3.64, 17.36])
+
+    def test_reversed_and_taken_apart(self):
+        """A write-off and its reversal make nothing, together."""
+        tax = self._create_tax("T21", 21)
+        for customer_pays in (True, False):
+            with self.subTest(customer_pays=customer_pays):
+                partner = self._create_customer()
+                invoice = self._create_invoice([(100, tax)], partner_id=partner.id)
+                first = self._write_off(invoice)
+                first.action_reverse_writeoff()
+                self._get_term_lines(first).remove_move_reconcile()
+                if customer_pays:
+                    payment = self._create_payment(partner, 121, "2026-02-01")
+                    self._match(invoice, payment)
+                moves = first | first.reversal_move_ids | self._write_off(partner)
+                self.assertEqual(
+                    self._get_tax_and_loss(*moves),
+                    [0, 0] if customer_pays else [21, 100],
+                )
+
+    def test_another_currency_after_it_was_taken_off(self):
+        euro = self.setup_other_currency("EUR", rates=[("2016-01-01", 0.5)])
+        tax = self._create_tax("T21", 21)
+        invoice = self._create_invoice([(100, tax)], currency_id=euro.id)
+        first = self._write_off(invoice)
+        self.assertEqual(self._get_tax_and_loss(first), [42, 200])
+        self._take_off(invoice)
+        invoice.button_draft()
+        invoice.currency_id = self.company.currency_id
+        invoice.action_post()
+        self._match(invoice, self._create_payment(self.partner, 121, "2026-02-01"))
+        second = self._write_off(first)
+        self.assertEqual(self._get_tax_and_loss(second), [-42, -200])
+
     def test_opening_entry_of_both_signs_in_a_currency(self):
         """Debits and credits that change their sign in company currency."""
         euro = self.setup_other_currency("EUR", rates=[("2016-01-01", 0.5)])
@@ -941,6 +1071,42 @@ class TestWriteoffTax(WriteoffTaxCommon):
         move.action_post()
         self.assertEqual(self._get_tagged(move), {})
         self.assertEqual(self._get_written_off(move), {self.writeoff_account: 1250})
+        # What it did not take does not come back.
+        self._take_off(invoice)
+        self._match(invoice, self._create_payment(self.partner, 1250, "2026-02-01"))
+        self.company.collections_writeoff_draft = False
+        second = self._write_off(move)
+        self.assertEqual(self._get_written_off(second), {self.writeoff_account: -1250})
+        self.assertEqual(self._get_tagged(second), {})
+
+    def test_reviewer_rounds_another_way(self):
+        """A cent more here would be a cent that the rest of the invoice lacks."""
+        tax = self._create_tax("T21", 21)
+        invoice = self._create_invoice([(100, tax)])
+        move = self._create_draft(invoice)
+        item = move.line_ids.filtered("collections_writeoff_line_id")
+        taxed = move.line_ids.filtered("tax_repartition_line_id")
+        loss = self._get_loss(move)
+
+        def change(tax_amount):
+            move.write(
+                {
+                    "line_ids": [
+                        Command.update(item.id, {"balance": -60}),
+                        Command.update(taxed.id, {"balance": tax_amount}),
+                        Command.update(loss.id, {"balance": 60 - tax_amount}),
+                    ]
+                }
+            )
+
+        change(10.43)
+        with self.assertRaisesRegex(UserError, "10.41"), self.cr.savepoint():
+            move.action_post()
+        change(10.41)
+        move.action_post()
+        self.company.collections_writeoff_draft = False
+        rest = self._write_off(invoice)
+        self.assertEqual(self._get_tax_and_loss(move, rest), [21, 100])
 
     def test_reviewer_changes_one_of_many(self):
         """The cents that rounding may move are those of what was changed."""
