@@ -58,8 +58,8 @@ class AccountMove(models.Model):
         groups=INTERNAL,
         help="The tax in it that was booked back on the accounts of the taxes.",
     )
-    # What bits of documents took of each kind of ledger lines, where that is not what
-    # their amount alone would give: whatever comes later completes the document.
+    # What was taken of each kind of ledger lines of the documents: what comes later
+    # completes them, and who writes this off in turn takes the same back.
     collections_writeoff_shares = fields.Json(
         string="Written-off Shares",
         readonly=True,
