@@ -166,10 +166,11 @@ class CollectionsCashDiscount(models.AbstractModel):
         """
         tier = self._get_tiers(item)[0] if item.discount_date else None
         shares = 0
-        for partial in item.matched_credit_ids:
+        item_sudo = item.sudo()  # another branch may have got the payment
+        for partial in item_sudo.matched_credit_ids:
             if self._is_payment(partial.credit_move_id):
                 shares += self._is_share(item, tier, partial)
-        for partial in item.matched_debit_ids:
+        for partial in item_sudo.matched_debit_ids:
             if self._is_payment(partial.debit_move_id):
                 shares += self._is_share(item, tier, partial)
         return item._get_cash_discount_taken(), shares

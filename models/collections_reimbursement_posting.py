@@ -510,10 +510,11 @@ class CollectionsReimbursementPosting(models.AbstractModel):
         partials.cash_discount_move_id.mapped("reversal_move_ids")
         lines_sudo = lines.filtered("discount_date").sudo()  # offers belong to items
         lines_sudo.cash_discount_offer_ids.mapped("date")
-        matched = partials.debit_move_id | partials.credit_move_id
+        partials_sudo = partials.sudo()  # another branch may have got the payment
+        matched_sudo = partials_sudo.debit_move_id | partials_sudo.credit_move_id
         # Of payments the entry tells whether core has booked its discount there.
         payments = lines.filtered(self.env["collections.settlement"]._is_payment)
-        (matched.move_id | payments.move_id).mapped("state")
+        (matched_sudo.move_id | payments.move_id.sudo()).mapped("state")
         payments.move_id.line_ids.mapped("account_id")
 
     # === VENDORS === #

@@ -163,6 +163,28 @@ class CollectionsCommon(AccountTestInvoicingCommon):
         return payment
 
     @classmethod
+    def _create_branch_payment(cls, partner, amount, date):
+        """Post a payment that a branch gets, through a bank of its own."""
+        branch = cls.env["res.company"].create(
+            {"name": "Branch", "parent_id": cls.company.id}
+        )
+        cls.env.user.company_ids |= branch
+        partner.with_company(branch).property_account_receivable_id = cls.receivable
+        bank = cls.env["account.journal"].create(
+            {
+                "name": "Bank of the branch",
+                "code": "BRBNK",
+                "type": "bank",
+                "company_id": branch.id,
+            }
+        )
+        head = cls.company_data["default_journal_bank"]
+        bank.inbound_payment_method_line_ids.payment_account_id = (
+            head.inbound_payment_method_line_ids.payment_account_id[:1]
+        )
+        return cls._create_payment(partner, amount, date, journal_id=bank.id)
+
+    @classmethod
     def _get_term_lines(cls, *documents):
         """Return the receivable lines of moves and payments."""
         lines = cls.env["account.move.line"]

@@ -4,7 +4,7 @@ from unittest.mock import patch
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
-from .common import CashDiscountCommon
+from .common import MANAGER, CashDiscountCommon
 
 
 @tagged("post_install", "-at_install")
@@ -130,6 +130,34 @@ class TestCashDiscount(CashDiscountCommon):
         self.assertEqual(invoice.company_id, company)
         self.assertEqual(invoice.amount_residual, 703.0)
         self.assertFalse(self._get_entries())
+
+    def test_part_paid_at_a_branch(self):
+        """Who works for the head office alone sees the discount and takes the rest."""
+        invoice = self._create_invoice(1000)
+        self._match(
+            invoice, self._create_branch_payment(self.partner, 297, "2015-07-02")
+        )
+        self.assertEqual(self._get_taken(invoice), [3.0])
+        user = self._create_user("head", f"{MANAGER},account.group_account_manager")
+        env = self.env(user=user, context={"allowed_company_ids": self.company.ids})
+        item = self._get_term_lines(invoice).with_env(env)
+        self.env.flush_all()
+        for records, names in (
+            (item, ["cash_discount_taken", "cash_discount_available"]),
+            (item.move_id, ["collections_cash_discount_line_ids"]),
+        ):
+            self.env.invalidate_all()
+            self.assertTrue(records.read(names))
+        self.env.invalidate_all()
+        wizard = self._create_settlement(self.partner.with_env(env), date="2015-07-05")
+        self.assertEqual(wizard.line_ids.cash_discount_taken, 3.0)
+        self.assertEqual(wizard.line_ids.amount_to_settle, 693.0)
+        payment = self._create_payment(self.partner, 693, "2015-07-05")
+        self.env.flush_all()
+        self.env.invalidate_all()
+        (item | self._get_term_lines(payment).with_env(env)).reconcile()
+        self.assertEqual(invoice.payment_state, "paid")
+        self.assertEqual(self._get_taken(invoice), [10.0])
 
     def test_books_are_what_they_were_after_undo(self):
         """With tax, at another rate than the invoice."""

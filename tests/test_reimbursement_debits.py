@@ -2,7 +2,7 @@ from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
-from .common import ReimbursementCommon
+from .common import MANAGER, ReimbursementCommon
 
 
 @tagged("post_install", "-at_install")
@@ -135,6 +135,28 @@ class TestReimbursementDebits(ReimbursementCommon):
         self._create_payment(self.partner, 105, "2026-04-01", currency_id=euro.id)
         self._create_other_credit(500, currency_id=euro.id)
         self._assert_reimbursed(500.0, invoice)
+
+    def test_debit_that_a_branch_got_a_part_of(self):
+        """As the scheduler and people do it who work for the head office alone."""
+        invoice = self._create_item(self.partner, 100, "2026-01-31")
+        self._match(
+            invoice, self._create_branch_payment(self.partner, 30, "2026-02-01")
+        )
+        self._create_payment(self.partner, 150, "2026-03-01")
+        user = self._create_user("head", f"{MANAGER},account.group_account_manager")
+        env = self.env(user=user, context={"allowed_company_ids": self.company.ids})
+        self.env.flush_all()
+        self.env.invalidate_all()
+        wizard = env["collections.reimbursement.wizard"].create(
+            {"date": "2026-04-30", "include_open_debits": True}
+        )
+        wizard.action_preview()
+        self.assertEqual(wizard.line_ids.amount, 80.0)
+        self.env.flush_all()
+        self.env.invalidate_all()
+        wizard.action_reimburse()
+        self.assertEqual(wizard.run_id.line_ids.state, "reimbursed")
+        self.assertEqual(invoice.payment_state, "paid")
 
     def _count_queries(self, size, **values):
         """Return how many queries the preview of so many customers takes."""
