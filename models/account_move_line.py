@@ -4,6 +4,7 @@ from odoo.tools import SQL
 from odoo.tools.sql import column_exists
 
 from .collections_cash_discount import CHOICES_KEY
+from .collections_composition import flatten_taxes
 from .collections_posting import INTERNAL
 
 LIMITS_KEY = "collections_settlement_limits"
@@ -198,7 +199,7 @@ class AccountMoveLine(models.Model):
         :return: "invoice" or "refund"; None where the entry has tax of both sides
         """
         self.ensure_one()
-        taxes = self.tax_ids.flatten_taxes_hierarchy()
+        taxes = flatten_taxes(self.tax_ids)
         tax_lines = self.move_id.line_ids.filtered("tax_repartition_line_id")
         own = tax_lines.filtered(lambda line: line.tax_line_id in taxes)
         # Where the rate, or the tax of a small amount, is zero there is no tax line.

@@ -474,7 +474,7 @@ class TaxFacts:
         """Tell whether a line is tax, or base of tax, that is due on payment."""
         taxes = line.tax_line_id | line.tax_ids
         if taxes not in self._on_payment:
-            flat = taxes.flatten_taxes_hierarchy()
+            flat = flatten_taxes(taxes)
             self._on_payment[taxes] = "on_payment" in flat.mapped("tax_exigibility")
         return self._on_payment[taxes]
 
@@ -487,7 +487,7 @@ class TaxFacts:
         """
         key = (line.tax_ids, is_refund)
         if key not in self._bases:
-            flat = line.tax_ids.flatten_taxes_hierarchy()
+            flat = flatten_taxes(line.tax_ids)
             apart = flat.filtered(self.is_apart)
             # Tags of taxes due on payment are set by core's cash basis entry.
             due = apart.filtered(lambda tax: tax.tax_exigibility != "on_payment")
@@ -514,6 +514,16 @@ class TaxFacts:
                 tag_ids = tuple(counterpart.tag_ids.ids)
             self._taxes[repartition] = (counterpart, tag_ids)
         return self._taxes[repartition]
+
+
+def flatten_taxes(taxes):
+    """Return taxes with those of groups in their place, archived ones as well.
+
+    Taxes are archived when rates change, long before old invoices are written off.
+
+    :param taxes: `account.tax`
+    """
+    return taxes.with_context(active_test=False).flatten_taxes_hierarchy()
 
 
 def add_amounts(total, amounts):

@@ -6,7 +6,13 @@ from odoo import Command, api, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
-from .collections_composition import ItemPart, LedgerKey, Share, add_amounts
+from .collections_composition import (
+    ItemPart,
+    LedgerKey,
+    Share,
+    add_amounts,
+    flatten_taxes,
+)
 from .collections_posting import WRITEOFF_TOKEN
 
 OPEN_ITEMS = Domain(
@@ -490,7 +496,7 @@ class CollectionsWriteoff(models.AbstractModel):
         bases = self.env["account.tax"].browse(
             {tax_id for key in weights for tax_id in key.tax_ids}
         )
-        taxes = bases.flatten_taxes_hierarchy() | repartitions.tax_id
+        taxes = flatten_taxes(bases) | repartitions.tax_id
         return {
             "weights": weights,
             "separate_tax": taken.separate_tax,
@@ -612,7 +618,7 @@ class CollectionsWriteoff(models.AbstractModel):
         :return: a `Taken` by `Whole`
         :rtype: dict
         """
-        taxes = move.line_ids.tax_ids.flatten_taxes_hierarchy()
+        taxes = flatten_taxes(move.line_ids.tax_ids)
         taxes |= move.line_ids.tax_line_id
         separate_tax = any(tax.tax_exigibility != "on_payment" for tax in taxes)
         documents = self.env["account.move"].union(*(whole.document for whole in parts))

@@ -298,6 +298,32 @@ class TestWriteoffTax(WriteoffTaxCommon):
             },
         )
 
+    def test_group_of_taxes_archived_meanwhile(self):
+        """As when rates change, long before an invoice turns out to be bad."""
+        parts = self._create_tax("State", 6) | self._create_tax(
+            "City", 4, self.other_tax_account
+        )
+        group = self.env["account.tax"].create(
+            {
+                "name": "Group",
+                "amount_type": "group",
+                "type_tax_use": "sale",
+                "children_tax_ids": [Command.set(parts.ids)],
+            }
+        )
+        invoice = self._create_invoice([(100, group)])
+        (group | parts).active = False
+        move = self._write_off(invoice)
+        self.assertEqual(
+            self._get_tagged(move),
+            {
+                "State base refund": 100,
+                "State tax refund": 6,
+                "City base refund": 100,
+                "City tax refund": 4,
+            },
+        )
+
     def test_reverse_charge(self):
         tax = self._create_tax(
             "RC", 20, lines=[(100, self.tax_account), (-100, self.other_tax_account)]
