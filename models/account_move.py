@@ -592,14 +592,18 @@ class AccountMove(models.Model):
 
     def _update_writeoff_shares(self):
         """Note that all is a loss where a reviewer took the taxes out."""
+        Writeoff = self.env["collections.writeoff"]
         for move in self:
-            kept = self.env["collections.writeoff"]._strip_taxes(
-                move.collections_writeoff_shares
-            )
-            if kept and not any(
+            kept = Writeoff._strip_taxes(move.collections_writeoff_shares)
+            if not kept or any(
                 line.tax_repartition_line_id or line.tax_ids or line.tax_tag_ids
                 for line in move.line_ids
             ):
+                continue
+            # An invoice and what was written off of it before have the same taxes,
+            # which leave no lines in an entry for both.
+            expected = Writeoff._get_expected_taxes(move).values()
+            if not all(map(move.company_currency_id.is_zero, expected)):
                 move.with_context(collections_writeoff=WRITEOFF_TOKEN).write(
                     {"collections_writeoff_shares": kept}
                 )

@@ -807,6 +807,29 @@ class TestWriteoffTax(WriteoffTaxCommon):
                     [0, 0] if customer_pays else [21, 100],
                 )
 
+    def test_taken_off_after_it_made_nothing_with_another(self):
+        """The taxes of an invoice and its write-off leave no lines, yet are there."""
+        tax = self._create_tax("T21", 21)
+        for is_draft in (False, True):
+            with self.subTest(is_draft=is_draft):
+                partner = self._create_customer()
+                invoice = self._create_invoice([(100, tax)], partner_id=partner.id)
+                first = self._write_off(invoice)
+                self._take_off(invoice)
+                self.company.collections_writeoff_draft = is_draft
+                both = self._write_off(partner)
+                if is_draft:
+                    both.action_post()
+                    self.company.collections_writeoff_draft = False
+                self.assertEqual(self._get_tax_and_loss(both), [0, 0])
+                self._take_off(invoice)
+                payment = self._create_payment(partner, 121, "2026-02-01")
+                self._match(invoice, payment)
+                last = self._write_off(both)
+                self.assertEqual(self._get_tax_and_loss(first, both, last), [0, 0])
+                sums = self._get_sums(first | both | last)
+                self.assertEqual(set(sums.values()), {0})
+
     def test_another_currency_after_it_was_taken_off(self):
         euro = self.setup_other_currency("EUR", rates=[("2016-01-01", 0.5)])
         tax = self._create_tax("T21", 21)
