@@ -368,10 +368,17 @@ class CollectionsComposition(models.AbstractModel):
 
     @api.model
     def _get_cash_basis_entries(self, moves):
-        """Return the journal entries with tax due on payment, such as open balances."""
+        """Return the journal entries with tax due on payment, such as open balances.
+
+        The reversal of a write-off is none: it makes nothing with what it reverses,
+        which is no share of a document any more either.
+        """
+        reversals = moves.filtered(
+            lambda move: move.collections_writeoff_reason_id and move.reversed_entry_id
+        )
         lines = self.env["account.move.line"].search(
             [
-                ("move_id", "in", moves.ids),
+                ("move_id", "in", (moves - reversals).ids),
                 ("tax_line_id.tax_exigibility", "=", "on_payment"),
             ]
         )

@@ -1499,6 +1499,23 @@ class TestWriteoffCashBasis(WriteoffTaxCommon):
                     self.assertEqual(self._get_balance(self.transition), -20)
                 self.assertEqual(self._get_balance(self.tax_account), 0)
 
+    def test_reversed_and_taken_apart(self):
+        """A write-off and its reversal make nothing, together."""
+        for customer_pays in (True, False):
+            with self.subTest(customer_pays=customer_pays):
+                partner = self._create_customer()
+                invoice = self._create_invoice([(100, self.due)], partner_id=partner.id)
+                first = self._write_off(invoice)
+                first.action_reverse_writeoff()
+                self._get_term_lines(first).remove_move_reconcile()
+                if customer_pays:
+                    payment = self._create_payment(partner, 120, "2026-02-01")
+                    self._match(invoice, payment)
+                due = self._get_balance(self.tax_account)
+                self._write_off(partner)
+                self.assertEqual(self._get_balance(self.transition), 0)
+                self.assertEqual(self._get_balance(self.tax_account), due)
+
     def test_bits_beside_a_tax_due_on_invoice(self):
         """Only tax that waits for the payment needs an amount in the currency."""
         euro = self.setup_other_currency("EUR", rates=[("2016-01-01", 0.7)])
