@@ -487,11 +487,15 @@ class AccountMoveLine(models.Model):
     def _get_cash_discount_taken(self):
         """Return what was deducted of an item so far, in its currency and positive."""
         self.ensure_one()
+        line_sudo = self.sudo()  # what it is matched with may be of another branch
         # One after the other: put together, they would be read item by item.
         return self.currency_id.round(
             sum(
                 partial.cash_discount_amount_currency
-                for partials in (self.matched_credit_ids, self.matched_debit_ids)
+                for partials in (
+                    line_sudo.matched_credit_ids,
+                    line_sudo.matched_debit_ids,
+                )
                 for partial in partials
                 if partial.cash_discount_move_id._is_in_force()
             )

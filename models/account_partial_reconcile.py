@@ -108,6 +108,13 @@ class AccountPartialReconcile(models.Model):
         items.exists()._judge_promises()
         return result
 
+    @api.model
+    def _update_matching_number(self, amls):
+        # EXTENDS account: the number is that of all matches of an item, also with what
+        # another branch paid. Who works for one branch alone has to be able to take
+        # back what he booked there.
+        return super()._update_matching_number(amls.sudo())
+
     def _get_unmatched_cash_discounts(self):
         """Return the entries of discounts that these matches hold on their items.
 

@@ -69,7 +69,9 @@ class AccountPayment(models.Model):
     @api.depends("state", "collections_return_ids.state")
     def _compute_collections_can_return(self):
         for payment in self:
-            payment.collections_can_return = not payment._find_return_problem()
+            # What it paid may belong to another branch.
+            problem = payment.sudo()._find_return_problem()
+            payment.collections_can_return = not problem
 
     # === CRUD METHODS === #
 
@@ -224,6 +226,22 @@ class AccountPayment(models.Model):
             return partials, partials.credit_move_id
         lines = self._seek_for_lines()[1]
         return lines.matched_debit_ids | lines.matched_credit_ids, lines
+
+    def _check_matched_companies(self):
+        """Refuse payments of documents in companies that are not switched on.
+
+        :raise UserError: names the payments and the companies
+        """
+        for payment_sudo in self.sudo():
+            lines = payment_sudo.move_id.line_ids.filtered(
+                lambda line: line.account_type == "asset_receivable"
+            )
+            paid = (
+                lines.matched_debit_ids.debit_move_id
+                | lines.matched_credit_ids.credit_move_id
+            )
+            companies = paid.company_id | payment_sudo.invoice_ids.company_id
+            self.env["collections.posting"]._check_companies(payment_sudo, companies)
 
     def _fetch_matches(self):
         """Read in one go what is asked of each payment and its matches later."""

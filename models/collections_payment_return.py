@@ -138,6 +138,9 @@ class CollectionsPaymentReturn(models.Model):
         if not self:
             raise UserError(self.env._("Select the returns to undo first."))
         given = self._parse_date(date)  # today when empty
+        for return_sudo in self.sudo():
+            companies = return_sudo.line_ids.move_line_id.company_id
+            self._check_companies(return_sudo.payment_id, companies)
         self._lock(self.sudo())  # nobody may write returns by hand; checked above
         self._check_can_undo()
         own = self.with_env(
@@ -297,6 +300,7 @@ class CollectionsPaymentReturn(models.Model):
         """
         self._check_manager()
         payments.check_access("write")
+        payments._check_matched_companies()
         payments._fetch_matches()
         partials = {payment: payment._get_receivable_partials() for payment in payments}
         self._lock(payments)
@@ -341,9 +345,12 @@ class CollectionsPaymentReturn(models.Model):
 
         :param context: what to put into it
         """
-        kept = ("lang", "tz", "uid", "allowed_company_ids")
+        kept = ("lang", "tz", "uid")
         kept = {key: self.env.context[key] for key in kept if key in self.env.context}
-        return self.env(context={**kept, **context})
+        # Programs need not say which companies they work in. `with_company` would leave
+        # one of them, and what a payment paid may belong to another branch.
+        companies = {"allowed_company_ids": self.env.companies.ids}
+        return self.env(context={**kept, **companies, **context})
 
     @api.model
     def _return_company_payments(

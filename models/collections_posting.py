@@ -60,6 +60,27 @@ class CollectionsPosting(models.AbstractModel):
             )
 
     @api.model
+    def _check_companies(self, documents, companies):
+        """Refuse what would change items of companies that are not switched on.
+
+        Branches pay one another's invoices. Taking that back opens them again.
+
+        :param documents: what the message names
+        :param companies: the `res.company` of all that would change
+        :raise UserError: names the companies
+        """
+        missing = companies - self.env.companies
+        if missing and not self.env.su:
+            raise UserError(
+                self.env._(
+                    "%(documents)s also concerns %(companies)s. Switch on all of these "
+                    "companies at the top right, or ask somebody who works for them.",
+                    documents=self._join_names(documents.mapped("display_name")),
+                    companies=", ".join(missing.sudo().mapped("name")),
+                )
+            )
+
+    @api.model
     def _check_one(self, records):
         """Refuse to do for none, or for several, what is done for one at a time.
 

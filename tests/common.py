@@ -163,13 +163,20 @@ class CollectionsCommon(AccountTestInvoicingCommon):
         return payment
 
     @classmethod
-    def _create_branch_payment(cls, partner, amount, date):
-        """Post a payment that a branch gets, through a bank of its own."""
+    def _create_branch(cls, partner):
+        """Return a branch of the company that knows the customer."""
         branch = cls.env["res.company"].create(
             {"name": "Branch", "parent_id": cls.company.id}
         )
+        cls.env.cr.precommit.run()  # gives it the accounts of the company
         cls.env.user.company_ids |= branch
         partner.with_company(branch).property_account_receivable_id = cls.receivable
+        return branch
+
+    @classmethod
+    def _create_branch_payment(cls, partner, amount, date):
+        """Post a payment that a branch gets, through a bank of its own."""
+        branch = cls._create_branch(partner)
         bank = cls.env["account.journal"].create(
             {
                 "name": "Bank of the branch",
@@ -183,6 +190,16 @@ class CollectionsCommon(AccountTestInvoicingCommon):
             head.inbound_payment_method_line_ids.payment_account_id[:1]
         )
         return cls._create_payment(partner, amount, date, journal_id=bank.id)
+
+    def _get_head_office_env(self):
+        """Return the environment of a manager who works for the head office alone.
+
+        He reads everything anew, as another request does.
+        """
+        user = self._create_user("head", f"{MANAGER},account.group_account_manager")
+        self.env.flush_all()
+        self.env.invalidate_all()
+        return self.env(user=user, context={"allowed_company_ids": self.company.ids})
 
     @classmethod
     def _get_term_lines(cls, *documents):

@@ -4,7 +4,7 @@ from unittest.mock import patch
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
-from .common import MANAGER, CashDiscountCommon
+from .common import CashDiscountCommon
 
 
 @tagged("post_install", "-at_install")
@@ -138,10 +138,8 @@ class TestCashDiscount(CashDiscountCommon):
             invoice, self._create_branch_payment(self.partner, 297, "2015-07-02")
         )
         self.assertEqual(self._get_taken(invoice), [3.0])
-        user = self._create_user("head", f"{MANAGER},account.group_account_manager")
-        env = self.env(user=user, context={"allowed_company_ids": self.company.ids})
+        env = self._get_head_office_env()
         item = self._get_term_lines(invoice).with_env(env)
-        self.env.flush_all()
         for records, names in (
             (item, ["cash_discount_taken", "cash_discount_available"]),
             (item.move_id, ["collections_cash_discount_line_ids"]),
@@ -158,6 +156,24 @@ class TestCashDiscount(CashDiscountCommon):
         (item | self._get_term_lines(payment).with_env(env)).reconcile()
         self.assertEqual(invoice.payment_state, "paid")
         self.assertEqual(self._get_taken(invoice), [10.0])
+
+    def test_paid_an_invoice_of_a_branch(self):
+        """What the invoice earned there belongs to the payment here as well."""
+        branch = self._create_branch(self.partner)
+        branch.write(
+            {
+                "collections_partial_cash_discount": True,
+                "collections_settlement_journal_id": self.settlement_journal.id,
+            }
+        )
+        invoice = self._create_invoice(1000, company_id=branch.id)
+        payment = self._pay(297, "2015-07-02", invoice)
+        self.assertEqual(payment.company_id, self.company)
+        self.assertEqual(self._get_taken(invoice), [3.0])
+        line = self._get_term_lines(payment).with_env(self._get_head_office_env())
+        self.assertEqual(
+            line.read(["cash_discount_taken"])[0]["cash_discount_taken"], -3
+        )
 
     def test_books_are_what_they_were_after_undo(self):
         """With tax, at another rate than the invoice."""

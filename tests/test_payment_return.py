@@ -764,6 +764,34 @@ class TestPaymentReturn(PaymentReturnCommon):
         self.assertEqual(payment_return.move_id.company_id, branch)
         self.assertEqual(payment_return.company_id, branch)
 
+    def test_pays_an_invoice_of_a_branch(self):
+        """Programs need not name the companies; people have them switched on."""
+        branch = self._create_branch(self.partner)
+        invoice = self._create_item(
+            self.partner, 500, "2026-01-31", company_id=branch.id
+        )
+        payment = self._pay(200, "2026-02-10", invoice)
+        books, states = self._get_books(), self._get_states(invoice)
+        self.assertNotIn("allowed_company_ids", self.env.context)
+        head = self._get_head_office_env()
+        theirs = payment.with_env(head)
+        self.assertTrue(theirs.collections_can_return)
+        message = "PBNK1.* also concerns Branch"
+        with self.assertRaisesRegex(UserError, message):
+            theirs.action_open_nsf()
+        with self.assertRaisesRegex(UserError, message):
+            head["collections.payment.return"]._return_payments(theirs, "2026-02-20")
+        payment_return = self._return(payment, "2026-02-20")
+        self.assertEqual(invoice.amount_residual, 500)
+        self.env.flush_all()
+        self.env.invalidate_all()
+        theirs_returned = payment_return.with_env(head)
+        self.assertEqual(theirs_returned.line_ids.mapped("name"), [invoice.name])
+        with self.assertRaisesRegex(UserError, message):
+            theirs_returned.action_undo()
+        payment_return.action_undo()
+        self._assert_undone(books, states, invoice)
+
     # === RIGHTS === #
 
     def test_agents_and_accountants_cannot(self):

@@ -2,7 +2,7 @@ from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
-from .common import MANAGER, ReimbursementCommon
+from .common import ReimbursementCommon
 
 
 @tagged("post_install", "-at_install")
@@ -143,10 +143,7 @@ class TestReimbursementDebits(ReimbursementCommon):
             invoice, self._create_branch_payment(self.partner, 30, "2026-02-01")
         )
         self._create_payment(self.partner, 150, "2026-03-01")
-        user = self._create_user("head", f"{MANAGER},account.group_account_manager")
-        env = self.env(user=user, context={"allowed_company_ids": self.company.ids})
-        self.env.flush_all()
-        self.env.invalidate_all()
+        env = self._get_head_office_env()
         wizard = env["collections.reimbursement.wizard"].create(
             {"date": "2026-04-30", "include_open_debits": True}
         )

@@ -617,6 +617,23 @@ class TestWriteoffReversal(WriteoffCommon):
         move.action_reverse_writeoff()
         self._assert_back()
 
+    def test_item_that_a_branch_got_a_part_of(self):
+        """Who works for the head office alone writes the rest off and takes it back."""
+        payment = self._create_branch_payment(self.partner, 100, "2026-02-01")
+        self._match(self.invoice, payment)
+        states = self._get_states(self.invoice)
+        number = self._get_term_lines(self.invoice).matching_number
+        invoice = self.invoice.with_env(self._get_head_office_env())
+        move = self._write_off(invoice)
+        self.assertEqual(invoice.payment_state, "paid")
+        invoice.env.flush_all()
+        invoice.env.invalidate_all()
+        move.action_reverse_writeoff()
+        self.assertEqual(self._get_states(self.invoice), states)
+        # Payments of both companies are matched with it as before.
+        self.assertEqual(self._get_term_lines(self.invoice).matching_number, number)
+        self.assertEqual(self._get_term_lines(payment).matching_number, number)
+
     def test_rights(self):
         move = self._write_off(self.partner)
         for groups in (AGENT, "account.group_account_invoice"):

@@ -264,6 +264,7 @@ class CollectionsNsfWizard(models.TransientModel):
         :raise UserError: when none of them can; says why
         """
         self.env["collections.posting"]._check_manager()
+        payments._check_matched_companies()
         problems = {payment: payment._find_return_problem() for payment in payments}
         fit = payments.filtered(lambda payment: not problems[payment])
         texts = [problem for problem in problems.values() if problem]
