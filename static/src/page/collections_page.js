@@ -30,7 +30,12 @@ registry.category("views").add("collections_page", {
     Controller: CollectionsPageController,
 });
 
-/** A list in a tab of the collections page. */
+/**
+ * A list in a tab of the collections page.
+ *
+ * It loads again whenever the page does: because it is told to, and because the page is
+ * drawn anew, which Odoo takes for a search. What somebody ticks meanwhile stays ticked.
+ */
 export class CollectionsPageListController extends ListController {
     setup() {
         super.setup();
@@ -40,12 +45,17 @@ export class CollectionsPageListController extends ListController {
         }
         const pageState = useState(page.state);
         const load = this.model.load.bind(this.model);
+        let search;
         this.model.load = async (params) => {
-            await load(params);
             if (!params) {
-                // A button was pressed here, not just another search made.
+                // A button was pressed here.
+                await load();
                 await page.reloadSummary();
+                return;
             }
+            const before = search;
+            search = JSON.stringify([params.domain, params.groupBy]);
+            await (search === before ? this.reload(load, params) : load(params));
         };
         let version = pageState.version;
         useEffect(
@@ -60,9 +70,9 @@ export class CollectionsPageListController extends ListController {
     }
 
     /** Load the items anew and keep what is ticked, also while they are loaded. */
-    async reload(load) {
+    async reload(load, params) {
         const before = this.model.root;
-        await load();
+        await load(params);
         const ticked = new Set(before.selection.map((record) => record.resId));
         for (const record of this.model.root.records) {
             if (ticked.has(record.resId)) {

@@ -1,7 +1,20 @@
+import { browser } from "@web/core/browser/browser";
 import { registry } from "@web/core/registry";
 
 const itemBox = (text) =>
     `.o_collections_page_list .o_data_row:contains("${text}") .o_list_record_selector input`;
+
+/** Let the top of the page load slower than somebody clicks. */
+const { XMLHttpRequest } = browser;
+class SlowRequest extends XMLHttpRequest {
+    open(method, url, ...args) {
+        this.isOfPage = url.endsWith("/web_read");
+        super.open(method, url, ...args);
+    }
+    send(data) {
+        setTimeout(() => super.send(data), this.isOfPage ? 1000 : 0);
+    }
+}
 const tab = (name) => `.o_notebook .nav-link[name="${name}"]`;
 
 registry.category("web_tour.tours").add("collections_page_tour", {
@@ -75,7 +88,10 @@ registry.category("web_tour.tours").add("collections_page_tour", {
             content: "Done from the page",
             trigger:
                 ".o_collections_page_list .o_data_row:contains('Call the owner') button[name='action_done']",
-            run: "click",
+            run: async ({ anchor }) => {
+                browser.XMLHttpRequest = SlowRequest;
+                anchor.click();
+            },
         },
         {
             trigger:
@@ -84,6 +100,13 @@ registry.category("web_tour.tours").add("collections_page_tour", {
         // The top of the page loads as well meanwhile: what is ticked stays so.
         { trigger: tab("items"), run: "click" },
         { trigger: itemBox("300.00"), run: "click" },
+        {
+            trigger: ".o_collections_page_list button[name='action_open_case_wizard']",
+            run: async () => {
+                await new Promise((resolve) => setTimeout(resolve, 2000));
+                browser.XMLHttpRequest = XMLHttpRequest;
+            },
+        },
         {
             trigger: ".o_collections_page_list button[name='action_open_case_wizard']",
             run: "click",
