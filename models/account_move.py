@@ -537,8 +537,11 @@ class AccountMove(models.Model):
         # EXTENDS account, which matches all lines of an account in one heap. Lines
         # booked at different rates would meet there and book exchange differences.
         pairs = []
+        is_undo = self.env.context.get("collections_payment_return") is RETURN_TOKEN
         for move, reverse_move in zip(self, reverse_moves, strict=True):
-            if move.collections_writeoff_reason_id:
+            if move.collections_writeoff_reason_id or (
+                is_undo and move.collections_payment_return_ids
+            ):
                 pairs += move._get_opposite_pairs(reverse_move)
             else:
                 super(AccountMove, move)._reconcile_reversed_moves(

@@ -416,11 +416,17 @@ class CollectionsPaymentReturn(models.Model):
             if payment.move_id:
                 pairs += payment.move_id._get_opposite_pairs(move)
             else:
-                receivable = matches[payment][1]
+                # Each with the bank transaction that it was made from: they can have
+                # different rates.
+                bank_lines = matches[payment][1]
+                lines = move.line_ids.filtered(
+                    lambda line, own=bank_lines: line.account_id in own.account_id
+                )
                 pairs += [
-                    line | receivable
-                    for line in move.line_ids
-                    if line.account_id in receivable.account_id
+                    line | bank_line
+                    for line, bank_line in zip(
+                        lines.sorted("id"), bank_lines, strict=True
+                    )
                 ]
         self.env["account.move"]._match_opposite_pairs(pairs)
 
@@ -559,9 +565,12 @@ class CollectionsPaymentReturn(models.Model):
     def _prepare_bank_lines_vals(self, payment, name):
         """Return the values of the lines that take a bank transaction back."""
         lines_vals = []
-        for partial in payment._get_bank_partials():
-            line = partial.credit_move_id
-            amount_currency = partial.credit_amount_currency
+        partials = payment._get_bank_partials()
+        # Match by match, rounding would leave a cent of the bank transaction.
+        for line, own in partials.grouped("credit_move_id").items():
+            amount_currency = line.currency_id.round(
+                sum(own.mapped("credit_amount_currency"))
+            )
             rate = line.balance / line.amount_currency if line.amount_currency else 0.0
             vals = {
                 "name": name,

@@ -570,7 +570,7 @@ class TestPaymentReturn(PaymentReturnCommon):
 
     # === PAYMENTS WITHOUT AN ENTRY === #
 
-    def _pay_without_entry(self, invoice, amount):
+    def _pay_without_entry(self, invoices, amount):
         """Pay as where payments are only booked with the bank transaction."""
         self.patch(
             type(self.env["account.move"]),
@@ -580,8 +580,14 @@ class TestPaymentReturn(PaymentReturnCommon):
         self.bank.inbound_payment_method_line_ids.payment_account_id = False
         payment = (
             self.env["account.payment.register"]
-            .with_context(active_model="account.move", active_ids=invoice.ids)
-            .create({"payment_date": "2026-02-10", "amount": amount})
+            .with_context(active_model="account.move", active_ids=invoices.ids)
+            .create(
+                {
+                    "payment_date": "2026-02-10",
+                    "amount": amount,
+                    "group_payment": True,
+                }
+            )
             ._create_payments()
         )
         self.assertFalse(payment.move_id)
@@ -631,6 +637,66 @@ class TestPaymentReturn(PaymentReturnCommon):
         payment = self._pay_without_entry(invoice, 500)
         self._create_bank_transaction(300, "2026-02-11", self._get_term_lines(invoice))
         self._assert_refused(payment, "cannot be told which bank transaction")
+
+    def _create_euro_invoices(self, *amounts):
+        rates = [("2026-01-01", 3.0), ("2026-02-11", 2.9), ("2026-02-15", 2.7)]
+        self.euro = self.setup_other_currency("EUR", rates=rates)
+        invoices = self.env["account.move"]
+        for amount in amounts:
+            invoices |= self._create_item(
+                self.partner, amount, "2026-01-31", currency_id=self.euro.id
+            )
+        return invoices
+
+    def _create_euro_transaction(self, amount_currency, date, invoices):
+        """Post a bank transaction in euro on the bank account in dollar."""
+        self.env.invalidate_all()
+        return self._create_bank_transaction(
+            self.euro._convert(
+                amount_currency,
+                self.company.currency_id,
+                self.company,
+                fields.Date.to_date(date),
+            ),
+            date,
+            self._get_term_lines(*invoices),
+            foreign_currency_id=self.euro.id,
+            amount_currency=amount_currency,
+        )
+
+    def _assert_returned_and_undone(self, payment, invoices, *transactions):
+        """Check that the bank transactions close to the cent, and are put back."""
+        books, states = self._get_books(), self._get_states(*invoices)
+        payment_return = self._return(payment, "2026-02-20")
+        lines = self._get_term_lines(*(move.move_id for move in transactions))
+        self.assertEqual(set(lines.mapped("amount_residual")), {0.0})
+        for line in self._get_term_lines(*invoices):
+            self.assertEqual(line.amount_residual, line.balance)
+        back = payment_return.move_id.line_ids.filtered(
+            lambda line: line.account_id == self.receivable
+        )
+        self.assertEqual(
+            sorted(back.mapped("balance")), sorted(-line.balance for line in lines)
+        )
+        payment_return.action_undo()
+        self._assert_undone(books, states, invoices)
+
+    def test_without_entry_several_invoices_of_one_transaction(self):
+        """Rounded for each invoice, 0.01 of the bank transaction stayed open."""
+        invoices = self._create_euro_invoices(50, 50, 33.33)
+        payment = self._pay_without_entry(invoices, 133.33)
+        transaction = self._create_euro_transaction(133.33, "2026-02-11", invoices)
+        self._assert_returned_and_undone(payment, invoices, transaction)
+
+    def test_without_entry_two_transactions_at_different_rates(self):
+        """Undone in one heap, gains and losses were booked that there never were."""
+        invoice = self._create_euro_invoices(1000)
+        payment = self._pay_without_entry(invoice, 1000)
+        transactions = [
+            self._create_euro_transaction(amount, date, invoice)
+            for amount, date in ((600, "2026-02-15"), (400, "2026-02-11"))
+        ]
+        self._assert_returned_and_undone(payment, invoice, *transactions)
 
     # === SEVERAL === #
 
