@@ -514,6 +514,21 @@ class TestSettlementWizard(CashDiscountCommon):
             all(self._get_term_lines(invoice, payment).mapped("reconciled"))
         )
 
+    def test_subsidiary_is_another_customer(self):
+        subsidiary = self._create_customer(
+            "Subsidiary", is_company=True, parent_id=self.partner.id
+        )
+        invoice = self._create_invoice(1000)
+        other = self._create_invoice(500, partner_id=subsidiary.id)
+        for records, expected in (
+            (self.partner, invoice),
+            (invoice, invoice),
+            (subsidiary, other),
+            (self.partner | subsidiary, invoice | other),
+        ):
+            wizard = self._create_settlement(records)
+            self.assertEqual(wizard.line_ids.move_id, expected)
+
     def test_exchange_differences(self):
         """With another rate on the day of the payment, with terms and without."""
         euro = self.setup_other_currency(

@@ -149,7 +149,8 @@ class CollectionsSettlementWizard(models.TransientModel):
                 ("account_type", "=", "asset_receivable"),
                 ("parent_state", "=", "posted"),
                 ("reconciled", "=", False),
-                ("partner_id", "child_of", partners.ids),
+                # A subsidiary below is a customer of its own.
+                ("partner_id.commercial_partner_id", "in", partners.ids),
                 ("company_id", "in", companies.ids),
             ]
         )
