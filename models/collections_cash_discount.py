@@ -219,7 +219,8 @@ class CollectionsCashDiscount(models.AbstractModel):
             "available": 0.0,
             "amount_to_settle": residual,
         }
-        if item.account_type != "asset_receivable":
+        # What payments deduct is taken of the items they pay, be they a branch's.
+        if item.account_type != "asset_receivable" or self._is_payment(item):
             return quote
         sign = -1 if item.amount_currency < 0 else 1
         if not item.discount_date:

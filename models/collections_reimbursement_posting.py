@@ -506,11 +506,11 @@ class CollectionsReimbursementPosting(models.AbstractModel):
         lines = self.env["account.move.line"].union(
             *(group for plan in plans for group in plan)
         )
-        partials = lines.matched_debit_ids | lines.matched_credit_ids
-        partials.cash_discount_move_id.mapped("reversal_move_ids")
+        # Another branch may have got the payment, or given the discount.
+        partials_sudo = (lines.matched_debit_ids | lines.matched_credit_ids).sudo()
+        partials_sudo.cash_discount_move_id.mapped("reversal_move_ids")
         lines_sudo = lines.filtered("discount_date").sudo()  # offers belong to items
         lines_sudo.cash_discount_offer_ids.mapped("date")
-        partials_sudo = partials.sudo()  # another branch may have got the payment
         matched_sudo = partials_sudo.debit_move_id | partials_sudo.credit_move_id
         # Of payments the entry tells whether core has booked its discount there.
         payments = lines.filtered(self.env["collections.settlement"]._is_payment)

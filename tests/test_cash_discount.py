@@ -158,7 +158,8 @@ class TestCashDiscount(CashDiscountCommon):
         self.assertEqual(self._get_taken(invoice), [10.0])
 
     def test_paid_an_invoice_of_a_branch(self):
-        """What the invoice earned there belongs to the payment here as well."""
+        """The payment itself shows no discount, also to who does not see the branch."""
+        self.company.collections_cash_discount_administration = "specific"
         branch = self._create_branch(self.partner)
         branch.write(
             {
@@ -168,11 +169,25 @@ class TestCashDiscount(CashDiscountCommon):
         )
         invoice = self._create_invoice(1000, company_id=branch.id)
         payment = self._pay(297, "2015-07-02", invoice)
+        more = self._create_invoice(100, company_id=branch.id)
+        over = self._pay(400, "2015-07-02", more)
         self.assertEqual(payment.company_id, self.company)
         self.assertEqual(self._get_taken(invoice), [3.0])
-        line = self._get_term_lines(payment).with_env(self._get_head_office_env())
-        self.assertEqual(
-            line.read(["cash_discount_taken"])[0]["cash_discount_taken"], -3
+        self.assertEqual(self._get_taken(more), [1.0])
+        self.assertEqual(self._get_entries().company_id, branch)
+        env = self._get_head_office_env()
+        line = self._get_term_lines(payment).with_env(env)
+        self.assertEqual(line.cash_discount_taken, 0)
+        wizard = self._create_settlement(self.partner.with_env(env))
+        self.assertRecordValues(
+            wizard.line_ids,
+            [
+                {
+                    "move_line_id": self._get_term_lines(over).id,
+                    "amount_residual": -301.0,
+                    "cash_discount_taken": 0.0,
+                }
+            ],
         )
 
     def test_books_are_what_they_were_after_undo(self):

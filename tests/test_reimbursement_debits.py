@@ -155,6 +155,38 @@ class TestReimbursementDebits(ReimbursementCommon):
         self.assertEqual(wizard.run_id.line_ids.state, "reimbursed")
         self.assertEqual(invoice.payment_state, "paid")
 
+    def test_credit_that_paid_a_part_at_a_branch(self):
+        """It does not keep all customers from being previewed at the head office."""
+        term = self._create_discount_term()
+        branch = self._create_branch(self.partner)
+        for name in (
+            "account_journal_early_pay_discount_loss_account_id",
+            "collections_settlement_journal_id",
+            "collections_partial_cash_discount",
+        ):
+            branch[name] = self.company[name]
+        there = self._create_item(
+            self.partner,
+            300,
+            "2026-01-31",
+            company_id=branch.id,
+            invoice_payment_term_id=term.id,
+        )
+        self._create_item(
+            self.partner, 100, "2026-01-31", invoice_payment_term_id=term.id
+        )
+        payment = self._create_payment(self.partner, 1000, "2026-02-01")
+        both = (branch | self.company).ids
+        lines = self._get_term_lines(there, payment)
+        lines.with_context(allowed_company_ids=both).reconcile()
+        self.assertEqual(there.payment_state, "paid")
+        env = self._get_head_office_env()
+        wizard = env["collections.reimbursement.wizard"].create(
+            {"date": "2026-04-30", "include_open_debits": True}
+        )
+        wizard.action_preview()
+        self.assertEqual(wizard.line_ids.amount, 604.0)
+
     def _count_queries(self, size, **values):
         """Return how many queries the preview of so many customers takes."""
         customers = self.env["res.partner"]
