@@ -489,7 +489,9 @@ class CollectionsWriteoff(models.AbstractModel):
         :return: see `_get_compositions`
         :rtype: dict
         """
-        weights = {key: [amount, balance] for key, amount, balance in taken.shares}
+        weights = {}
+        for key, *amounts in taken.shares:
+            add_amounts(weights.setdefault(key, [0.0, 0.0]), amounts)
         repartitions = self.env["account.tax.repartition.line"].browse(
             {key.tax_repartition_line_id for key in weights if key.is_tax}
         )
@@ -530,22 +532,71 @@ class CollectionsWriteoff(models.AbstractModel):
         )
         for move, move_lines in lines.grouped("move_id").items():
             for whole, own in self._get_taken_by(move, move_lines, True).items():
-                composition = compositions.get(whole)
-                if not composition:
-                    continue
-                shares = own.shares
-                # Lines of the document may have other analytics by now, or its tax is
-                # not separated this time.
-                if (
-                    not shares
-                    or own.separate_tax != composition["separate_tax"]
-                    or any(share.key not in composition["weights"] for share in shares)
-                ):
-                    shares = self._split(own.part, composition, {})
-                for key, *amounts in shares:
-                    sums = taken[whole].setdefault(key, [0.0, 0.0])
-                    add_amounts(sums, amounts)
+                if whole in compositions:
+                    before = taken[whole]
+                    for key, *amounts in self._fit(own, compositions[whole], before):
+                        add_amounts(before.setdefault(key, [0.0, 0.0]), amounts)
         return taken
+
+    @api.model
+    def _fit(self, taken, composition, before):
+        """Return what a write-off took of a document, in shares of what it is now.
+
+        By now its lines may have other analytics, or its taxes other tags; the taxes
+        may be separated this time only, or were before only. Of a tax that stands apart
+        in both it took what it took. The rest is cut anew, for all write-offs as one:
+        each for itself they would not add up to what they took.
+
+        :param Taken taken: what it took
+        :param dict composition: of the document, see `_get_compositions`
+        :param dict before: what others took, amounts in currency and balances by
+            `LedgerKey`
+        :rtype: list[Share]
+        """
+        weights = composition["weights"]
+        is_same_choice = taken.separate_tax == composition["separate_tax"]
+        if (
+            taken.shares
+            and is_same_choice
+            and all(share.key in weights for share in taken.shares)
+        ):
+            return taken.shares
+        anew = self._split(taken.part, composition, before)
+        if not taken.shares:
+            return anew
+        Repartition = self.env["account.tax.repartition.line"]
+        apart = {
+            key
+            for key in weights
+            if key.is_tax
+            and (
+                taken.separate_tax
+                or Repartition.browse(
+                    key.tax_repartition_line_id
+                ).tax_id.tax_exigibility
+                == "on_payment"
+            )
+        }
+        by_line = {key.tax_repartition_line_id: key for key in apart}
+        shares = []
+        rest = [taken.part.amount_currency, taken.part.balance]
+        for key, *amounts in taken.shares:
+            now = key if key in apart else by_line.get(key.tax_repartition_line_id)
+            if now:
+                shares.append(Share(now, *amounts))
+                add_amounts(rest, (-amounts[0], -amounts[1]))
+            elif key.is_tax and is_same_choice:
+                return anew  # the document does not have the tax any more
+        others = {key: weight for key, weight in weights.items() if key not in apart}
+        part = taken.part._replace(amount_currency=rest[0], balance=rest[1])
+        currencies = (part.item.currency_id, part.item.company_currency_id)
+        # What adds up to nothing has no proportions.
+        if any(
+            currency.is_zero(sum(weight[position] for weight in others.values()))
+            for position, currency in enumerate(currencies)
+        ):
+            return anew
+        return shares + self._split(part, {**composition, "weights": others}, before)
 
     @api.model
     def _get_taken_by(self, move, lines=None, only_matched=False):
@@ -557,26 +608,31 @@ class CollectionsWriteoff(models.AbstractModel):
         :return: a `Taken` by the `Whole` of the items that are written off
         :rtype: dict
         """
-        parts = {}
+        booked, counted = {}, {}
         for line in lines or move.line_ids:
             item = line.collections_writeoff_line_id
-            amounts = [-line.amount_currency, -line.balance]
-            if only_matched and move.state == "posted":
-                amounts = line._get_written_off_amounts()
             # What is left of exchange differences is no share of a document.
-            if item and amounts[0]:
+            if item and line.amount_currency:
                 whole = self._get_whole(item)._replace(currency=line.currency_id)
-                before = parts.get(whole, (line, 0.0, 0.0))[1:]
-                add_amounts(amounts, before)
-                parts[whole] = ItemPart(line, *amounts)
-        kept = self._load_shares(move)
-        if kept is None:
-            return self._guess_taken(move, parts)
-        nothing = ([], False)
-        return {
-            whole: self._get_taken_part(part, *kept.get(_get_ids(whole), nothing))
-            for whole, part in parts.items()
+                amounts = [-line.amount_currency, -line.balance]
+                _add_to_part(booked, whole, line, amounts)
+                if only_matched and move.state == "posted":
+                    amounts = line._get_written_off_amounts()
+                _add_to_part(counted, whole, line, amounts)
+        counted = {
+            whole: part
+            for whole, part in counted.items()
+            if not whole.currency.is_zero(part.amount_currency)
         }
+        kept = self._load_shares(move) if counted else {}
+        if kept is None and not only_matched:
+            return self._guess_taken(move, counted)
+        result = {}
+        for whole, part in counted.items():
+            shares, separate_tax = (kept or {}).get(_get_ids(whole), ([], False))
+            taken = self._get_taken_part(booked[whole], shares, separate_tax)
+            result[whole] = self._leave(taken, part)
+        return result
 
     @api.model
     def _get_taken_part(self, part, shares, separate_tax):
@@ -584,7 +640,7 @@ class CollectionsWriteoff(models.AbstractModel):
 
         :param ItemPart part: with a line of the write-off
         :param list shares: those kept with the write-off. A reviewer may have changed
-            the amounts since, or somebody taken a part of it off the item
+            the amounts since
         :param bool separate_tax: whether all taxes stay apart in them
         :rtype: Taken
         """
@@ -605,6 +661,40 @@ class CollectionsWriteoff(models.AbstractModel):
         return kept._replace(
             shares=self._split(part, self._get_composition(kept), {}),
         )
+
+    @api.model
+    def _leave(self, taken, part):
+        """Return what a write-off takes where only a part of it counts.
+
+        The rest was taken off its item. Whoever writes that off in turn cuts it like
+        the write-off, so what is left is the write-off without it.
+
+        :param Taken taken: all that it takes
+        :param ItemPart part: what counts
+        :rtype: Taken
+        """
+        off = taken.part._replace(
+            amount_currency=taken.part.amount_currency - part.amount_currency,
+            balance=taken.part.balance - part.balance,
+        )
+        currency = part.item.currency_id
+        company_currency = part.item.company_currency_id
+        if currency.is_zero(off.amount_currency) and company_currency.is_zero(
+            off.balance
+        ):
+            return taken
+        # What adds up to nothing has no proportions.
+        if not taken.shares or company_currency.is_zero(taken.part.balance):
+            return taken._replace(part=part, shares=[])
+        composition = self._get_composition(taken)
+        left = {key: list(weight) for key, weight in composition["weights"].items()}
+        for key, amount, balance in self._split(off, composition, {}):
+            add_amounts(left[key], (-amount, -balance))
+        shares = [
+            Share(key, currency.round(amount), company_currency.round(balance))
+            for key, (amount, balance) in left.items()
+        ]
+        return taken._replace(part=part, shares=shares)
 
     @api.model
     def _guess_taken(self, move, parts):
@@ -743,6 +833,13 @@ class CollectionsWriteoff(models.AbstractModel):
     def _get_names(self, items):
         """Return the documents of items as a text, the first ten of many."""
         return self._join_names(items.mapped("move_id.display_name"))
+
+
+def _add_to_part(parts, whole, line, amounts):
+    """Add amounts to the `ItemPart` of a whole."""
+    total = list(parts.get(whole, (line, 0.0, 0.0))[1:])
+    add_amounts(total, amounts)
+    parts[whole] = ItemPart(line, *total)
 
 
 def _get_ids(whole):

@@ -775,6 +775,64 @@ class TestWriteoffTax(WriteoffTaxCommon):
                 bits += [self._write_off(invoice), self._write_off(bits[-1])]
             self.assertEqual(self._get_tax_and_loss(*bits), [21, 100])
 
+    def test_bits_add_up_when_documents_or_taxes_have_changed(self):
+        """Six bits of 11.00 took 11.45, though each for itself is 1.91."""
+        plan = self.env["account.analytic.plan"].create({"name": "Projects"})
+        project = self.env["account.analytic.account"].create(
+            {"name": "North", "plan_id": plan.id}
+        )
+
+        def change_tags(kind):
+            def change(_bits, _invoice, tax):
+                tag = self._create_tag(f"{tax.name} new")
+                repartition = tax.refund_repartition_line_ids.filtered(
+                    lambda line: line.repartition_type == kind
+                )
+                repartition.tag_ids = tag
+
+            return change
+
+        def change_analytics(_bits, invoice, _tax):
+            distribution = {str(project.id): 100}
+            invoice.invoice_line_ids.analytic_distribution = distribution
+
+        def reverse_some(bits, invoice, tax):
+            (bits[0] | bits[3]).action_reverse_writeoff()
+            change_tags("tax")(bits, invoice, tax)
+
+        for name, change in (
+            ("tags of the tax", change_tags("tax")),
+            ("tags of the base", change_tags("base")),
+            ("analytics", change_analytics),
+            ("reversed", reverse_some),
+            # By a version that kept no shares.
+            ("kept", lambda bits, _invoice, _tax: self._forget_shares(*bits)),
+        ):
+            with self.subTest(name):
+                tax = self._create_tax(f"T21 {name}", 21)
+                invoice = self._create_invoice([(100, tax)])
+                bits = self.env["account.move"].union(
+                    *(self._write_off_part(invoice, 11) for _turn in range(6))
+                )
+                change(bits, invoice, tax)
+                moves = bits._filter_writeoffs_in_force() | self._write_off(invoice)
+                self.assertEqual(self._get_tax_and_loss(*moves), [21, 100])
+
+    def test_bits_taken_off_in_half(self):
+        """Two halves of 21.01 are 10.51 and 10.50, whichever is taken off."""
+        tax = self._create_tax("T21", 21)
+        invoice = self._create_invoice([(100.05, tax)])
+        first = self._write_off(invoice)
+        self._take_off(invoice)
+        payment = self._create_payment(self.partner, 60.53, "2026-02-01")
+        self._match(invoice, payment)
+        self._match(invoice, first)
+        second = self._write_off(first)
+        self.assertEqual(self._get_tax_and_loss(second), [-10.51, -50.02])
+        payment.move_id.line_ids.remove_move_reconcile()
+        third = self._write_off(invoice)
+        self.assertEqual(self._get_tax_and_loss(first, second, third), [21.01, 100.05])
+
     def test_bits_taken_off_in_part(self):
         """What was taken off counts no more, what stayed does."""
         tax = self._create_tax("T21", 21)
@@ -1481,6 +1539,50 @@ class TestWriteoffCashBasis(WriteoffTaxCommon):
         self.assertEqual(tagged_amounts["CB21 base refund"], 100)
         moves.action_reverse_writeoff()
         self._assert_undone(books, states, invoice)
+
+    def test_bits_without_tax_of_another_choice(self):
+        """What took none of the tax took none, however it would be cut now."""
+        invoice = self._create_invoice([(100, self.due)])
+        vals = {"move_line_id": self._get_term_lines(invoice).id, "amount": 0.02}
+        bits = self.env["account.move"].union(
+            *(
+                self._write_off(invoice, line_ids=[Command.create(vals)])
+                for _turn in range(5)
+            )
+        )
+        taxed = bits.filtered("collections_writeoff_tax_amount")
+        self.assertEqual(len(taxed), 2)
+        taxed.action_reverse_writeoff()
+        self._write_off(invoice, separate_tax=False)
+        self.assertEqual(self._get_balance(self.transition), 0)
+
+    def test_bits_of_another_choice(self):
+        """Tax due on payment is apart in any case, and so to the cent."""
+        due = self._create_tax(
+            "CB21",
+            21,
+            tax_exigibility="on_payment",
+            cash_basis_transition_account_id=self.transition.id,
+        )
+        tax = self._create_tax("T6", 6, self.other_tax_account)
+        for lines in ([(100, due)], [(100, due), (50, tax)]):
+            for choices in ((True, False), (False, True)):
+                with self.subTest(lines=len(lines), choices=choices):
+                    invoice = self._create_invoice(lines)
+                    item = self._get_term_lines(invoice)
+                    bits = self.env["account.move"]
+                    for _turn in range(6):
+                        vals = {"move_line_id": item.id, "amount": 11}
+                        bits |= self._write_off(
+                            invoice,
+                            separate_tax=choices[0],
+                            line_ids=[Command.create(vals)],
+                        )
+                    (bits[1] | bits[4]).action_reverse_writeoff()
+                    self._write_off(invoice, separate_tax=choices[1])
+                    self.assertEqual(invoice.payment_state, "paid")
+                    self.assertEqual(self._get_balance(self.transition), 0)
+                    self.assertEqual(self._get_balance(self.tax_account), 0)
 
     def test_taken_off_and_written_off_again(self):
         for records in ("both", "write-off"):
