@@ -762,7 +762,8 @@ class CollectionsWriteoff(models.AbstractModel):
         for whole, part, shares in cuts:
             if part.amount_currency:
                 for key, *amounts in shares:
-                    add_amounts(sums[whole].setdefault(key, [0.0, 0.0]), amounts)
+                    if any(amounts):
+                        add_amounts(sums[whole].setdefault(key, [0.0, 0.0]), amounts)
         return [
             {
                 "whole": _get_ids(whole),
@@ -788,19 +789,40 @@ class CollectionsWriteoff(models.AbstractModel):
         """
         if not move.collections_writeoff_shares:
             return None
-        Repartition = self.env["account.tax.repartition.line"]
         result = {}
         for kept in move.collections_writeoff_shares:
             sums = {}
             for values, *amounts in kept["shares"]:
-                key = LedgerKey(*_to_tuple(values))
-                if key.is_tax:
-                    repartition = Repartition.browse(key.tax_repartition_line_id)
-                    key = key._replace(name=repartition.tax_id.name)
-                add_amounts(sums.setdefault(key, [0.0, 0.0]), amounts)
+                if any(amounts):
+                    key = self._get_kept_key(move, LedgerKey(*_to_tuple(values)))
+                    add_amounts(sums.setdefault(key, [0.0, 0.0]), amounts)
             shares = [Share(key, *amounts) for key, amounts in sums.items()]
             result[_to_tuple(kept["whole"])] = (shares, kept["separate_tax"])
         return result
+
+    @api.model
+    def _get_kept_key(self, move, key):
+        """Return a key that is kept with an entry, without what was deleted since.
+
+        Odoo lets nobody delete what a line has, but a tax that was charged nowhere, and
+        the entry may have no line for it.
+
+        :param move: the `account.move`
+        :param LedgerKey key: as it was kept
+        :rtype: LedgerKey
+        """
+        lines = move.line_ids
+        repartitions = lines.tax_repartition_line_id
+        repartition = _find_kept(repartitions, [key.tax_repartition_line_id])
+        if key.is_tax and not repartition:
+            return LedgerKey(analytic=key.analytic)
+        return key._replace(
+            # It depends on the language.
+            name=repartition.tax_id.name or "",
+            tax_ids=tuple(_find_kept(lines.tax_ids, key.tax_ids).ids),
+            tag_ids=tuple(_find_kept(lines.tax_tag_ids, key.tag_ids).ids),
+            group_tax_id=_find_kept(lines.group_tax_id, [key.group_tax_id]).id or 0,
+        )
 
     @api.model
     def _strip_taxes(self, kept):
@@ -840,6 +862,16 @@ def _add_to_part(parts, whole, line, amounts):
     total = list(parts.get(whole, (line, 0.0, 0.0))[1:])
     add_amounts(total, amounts)
     parts[whole] = ItemPart(line, *total)
+
+
+def _find_kept(known, ids):
+    """Return the records of kept ids that were not deleted, in their order.
+
+    :param known: those that are there for sure, the others are looked for
+    :param ids: some of them may be 0
+    """
+    records = known.browse(filter(None, ids))
+    return records if records <= known else records.exists()
 
 
 def _get_ids(whole):

@@ -2,6 +2,7 @@ from odoo import Command
 from odoo.exceptions import UserError
 from odoo.tests import Form, tagged
 
+from ..models.collections_composition import LedgerKey
 from .common import WriteoffCommon
 
 
@@ -817,6 +818,54 @@ class TestWriteoffTax(WriteoffTaxCommon):
                 change(bits, invoice, tax)
                 moves = bits._filter_writeoffs_in_force() | self._write_off(invoice)
                 self.assertEqual(self._get_tax_and_loss(*moves), [21, 100])
+
+    def test_deleted_after_it_was_written_off(self):
+        """Odoo lets everybody delete what no line has."""
+        tax = self._create_tax("T21", 21)
+        invoice = self._create_invoice([(100, tax)])
+        first = self._write_off_part(invoice, 0.02)
+        self.assertEqual(first.collections_writeoff_tax_amount, 0)
+        # As kept by a version that kept what is 0.00, too.
+        [kept] = first.collections_writeoff_shares
+        repartition = tax.refund_repartition_line_ids.filtered(
+            lambda line: line.repartition_type == "tax"
+        )
+        key = LedgerKey(
+            is_tax=True,
+            account_id=self.tax_account.id,
+            tag_ids=tuple(repartition.tag_ids.ids),
+            tax_repartition_line_id=repartition.id,
+        )
+        self.assertEqual(len(kept["shares"]), 1)
+        kept["shares"].append([key, 0.0, 0.0])
+        first.sudo().collections_writeoff_shares = [kept]
+        tax.refund_repartition_line_ids = [
+            Command.delete(repartition.id),
+            Command.create(
+                {
+                    "repartition_type": "tax",
+                    "factor_percent": 100,
+                    "account_id": self.tax_account.id,
+                }
+            ),
+        ]
+        self.env.invalidate_all()
+        rest = self._write_off(invoice)
+        self.assertEqual(self._get_tax_and_loss(first, rest), [21, 100])
+
+    def test_tax_of_zero_deleted_after_it_was_written_off(self):
+        tax = self._create_tax("T0", 0)
+        invoice = self._create_invoice([(100, tax)])
+        first = self._write_off(invoice)
+        self._take_off(invoice)
+        self._match(invoice, self._create_payment(self.partner, 100, "2026-02-01"))
+        tax.unlink()
+        self.env.invalidate_all()
+        second = self._write_off(first)
+        self.assertEqual(
+            self._get_written_off(first | second), {self.writeoff_account: 0}
+        )
+        self.assertEqual(self._get_sums(first | second), {"T0 base refund": 0})
 
     def test_bits_taken_off_in_half(self):
         """Two halves of 21.01 are 10.51 and 10.50, whichever is taken off."""
