@@ -299,8 +299,8 @@ class CollectionsComposition(models.AbstractModel):
         :param bool separate_tax: whether taxes stay apart. Taxes due on payment always
             do: the unpaid tax would become due otherwise
         :return: for each `Whole` its `weights`: amounts in its currency and in company
-            currency by `LedgerKey`, positive for an invoice; `separate_tax` as given;
-            and `has_cash_basis`
+            currency by `LedgerKey`, positive for an invoice; `separate_tax`, whether
+            taxes stay apart that need not; and `has_cash_basis`
         :rtype: dict
         """
         wholes = {
@@ -357,12 +357,11 @@ class CollectionsComposition(models.AbstractModel):
             if not move.currency_id.is_zero(total_currency) and (
                 not move.company_currency_id.is_zero(total)
             ):
+                due = set().union(*map(facts.get_exigibilities, move_lines))
                 compositions[move] = {
                     "weights": weights,
-                    "separate_tax": separate_tax,
-                    "has_cash_basis": any(
-                        facts.is_on_payment(line) for line in move_lines
-                    ),
+                    "separate_tax": separate_tax and "on_invoice" in due,
+                    "has_cash_basis": "on_payment" in due,
                 }
         return compositions
 
@@ -471,19 +470,24 @@ class TaxFacts:
         self.separate_tax = separate_tax
         self._bases = {}
         self._taxes = {}
-        self._on_payment = {}
+        self._exigibilities = {}
 
     def is_apart(self, tax):
         """Tell whether a tax is booked on its own account."""
         return self.separate_tax or tax.tax_exigibility == "on_payment"
 
-    def is_on_payment(self, line):
-        """Tell whether a line is tax, or base of tax, that is due on payment."""
+    def get_exigibilities(self, line):
+        """Return when the taxes are due that a line is of, or the base of.
+
+        :param line: the `account.move.line`
+        :return: values of `tax_exigibility`
+        :rtype: set
+        """
         taxes = line.tax_line_id | line.tax_ids
-        if taxes not in self._on_payment:
-            flat = flatten_taxes(taxes)
-            self._on_payment[taxes] = "on_payment" in flat.mapped("tax_exigibility")
-        return self._on_payment[taxes]
+        if taxes not in self._exigibilities:
+            due = flatten_taxes(taxes).mapped("tax_exigibility")
+            self._exigibilities[taxes] = set(due)
+        return self._exigibilities[taxes]
 
     def get_base(self, line, is_refund):
         """Return the taxes and tags of a line that takes back a base.

@@ -1306,6 +1306,36 @@ class TestWriteoffTax(WriteoffTaxCommon):
         # The first one fills caches of the company.
         self.assertLessEqual(counts[2], counts[1])
 
+    def test_queries_of_bits_do_not_grow(self):
+        """Nor do those that were written off before shares were kept."""
+        tax = self._create_tax("T21", 21)
+        Writeoff = self.env["collections.writeoff"]
+        for is_kept in (True, False):
+            counts = []
+            for number in (2, 2, 8):
+                invoices = self.env["account.move"]
+                for _position in range(number):
+                    partner = self._create_customer()
+                    invoices |= self._create_invoice(
+                        [(100, tax)], partner_id=partner.id
+                    )
+                items = self._get_term_lines(*invoices)
+                lines = [{"move_line_id": item.id, "amount": 11} for item in items]
+                bits = self._write_off(invoices, line_ids=[*map(Command.create, lines)])
+                self.assertEqual(len(bits), number)
+                if not is_kept:
+                    self._forget_shares(*bits)
+                self.env.flush_all()
+                self.env.invalidate_all()
+                parts = Writeoff._get_parts(dict.fromkeys(items))
+                before = self.cr.sql_log_count
+                Writeoff._prepare_moves_vals(
+                    parts, self.writeoff_journal, self.reason, "2026-12-31", "", True
+                )
+                counts.append(self.cr.sql_log_count - before)
+            with self.subTest(is_kept=is_kept):
+                self.assertLessEqual(counts[2], counts[1])
+
     def test_untouched_drafts_of_many_that_round_alike(self):
         taxes = self._create_tax("T25", 25), self._create_tax("T12", 12)
         invoices = self.env["account.move"]
@@ -1589,6 +1619,38 @@ class TestWriteoffCashBasis(WriteoffTaxCommon):
         moves.action_reverse_writeoff()
         self._assert_undone(books, states, invoice)
 
+    def test_bases_of_another_choice(self):
+        """With no other taxes there is nothing to choose, so all is as it was."""
+        other = self._create_tax(
+            "CB7",
+            7,
+            tax_exigibility="on_payment",
+            cash_basis_transition_account_id=self.transition.id,
+        )
+        none = self.env["account.tax"]
+        prices = ((16.05, self.due), (30.23, other), (1.05, none), (3.33, none))
+        for undone in range(4):
+            invoice = self._create_invoice(prices)
+            vals = {"move_line_id": self._get_term_lines(invoice).id, "amount": 9.54}
+            moves = self.env["account.move"].union(
+                *(
+                    self._write_off(
+                        invoice,
+                        separate_tax=bool(turn % 2),
+                        line_ids=[Command.create(vals)],
+                    )
+                    for turn in range(5)
+                )
+            )
+            moves[undone].action_reverse_writeoff()
+            moves -= moves[undone]
+            moves |= self._write_off(invoice, separate_tax=bool(undone % 2))
+            for tax in (self.due, other):
+                bases = (invoice | moves).line_ids.filtered(
+                    lambda line, tax=tax: tax in line.tax_ids
+                )
+                self.assertEqual(round(sum(bases.mapped("balance")), 2), 0)
+
     def test_bits_without_tax_of_another_choice(self):
         """What took none of the tax took none, however it would be cut now."""
         invoice = self._create_invoice([(100, self.due)])
@@ -1628,7 +1690,7 @@ class TestWriteoffCashBasis(WriteoffTaxCommon):
                             line_ids=[Command.create(vals)],
                         )
                     (bits[1] | bits[4]).action_reverse_writeoff()
-                    self._write_off(invoice, separate_tax=choices[1])
+                    bits |= self._write_off(invoice, separate_tax=choices[1])
                     self.assertEqual(invoice.payment_state, "paid")
                     self.assertEqual(self._get_balance(self.transition), 0)
                     self.assertEqual(self._get_balance(self.tax_account), 0)
