@@ -23,6 +23,14 @@ OPEN_ITEMS = Domain(
     ]
 )
 
+# What lines have of taxes that is kept by its ids.
+KEPT_FIELDS = (
+    "tax_repartition_line_id",
+    "tax_ids",
+    "tax_tag_ids",
+    "group_tax_id",
+)
+
 
 class Taken(NamedTuple):
     """What a write-off takes of a document."""
@@ -789,39 +797,44 @@ class CollectionsWriteoff(models.AbstractModel):
         """
         if not move.collections_writeoff_shares:
             return None
+        # Once for all: an entry may be for a thousand documents.
+        known = {name: move.line_ids[name] for name in KEPT_FIELDS}
         result = {}
         for kept in move.collections_writeoff_shares:
             sums = {}
             for values, *amounts in kept["shares"]:
                 if any(amounts):
-                    key = self._get_kept_key(move, LedgerKey(*_to_tuple(values)))
+                    key = self._get_kept_key(LedgerKey(*_to_tuple(values)), known)
                     add_amounts(sums.setdefault(key, [0.0, 0.0]), amounts)
             shares = [Share(key, *amounts) for key, amounts in sums.items()]
             result[_to_tuple(kept["whole"])] = (shares, kept["separate_tax"])
         return result
 
     @api.model
-    def _get_kept_key(self, move, key):
+    def _get_kept_key(self, key, known):
         """Return a key that is kept with an entry, without what was deleted since.
 
         Odoo lets nobody delete what a line has, but a tax that was charged nowhere, and
         the entry may have no line for it.
 
-        :param move: the `account.move`
         :param LedgerKey key: as it was kept
+        :param dict known: the records that lines of the entry have, by `KEPT_FIELDS`
         :rtype: LedgerKey
         """
-        lines = move.line_ids
-        repartitions = lines.tax_repartition_line_id
-        repartition = _find_kept(repartitions, [key.tax_repartition_line_id])
+        ids = (
+            [key.tax_repartition_line_id],
+            key.tax_ids,
+            key.tag_ids,
+            [key.group_tax_id],
+        )
+        repartition, taxes, tags, group = map(_find_kept, known.values(), ids)
         if key.is_tax and not repartition:
             return LedgerKey(analytic=key.analytic)
         return key._replace(
-            # It depends on the language.
-            name=repartition.tax_id.name or "",
-            tax_ids=tuple(_find_kept(lines.tax_ids, key.tax_ids).ids),
-            tag_ids=tuple(_find_kept(lines.tax_tag_ids, key.tag_ids).ids),
-            group_tax_id=_find_kept(lines.group_tax_id, [key.group_tax_id]).id or 0,
+            name=repartition.tax_id.name or "",  # it depends on the language
+            tax_ids=tuple(taxes.ids),
+            tag_ids=tuple(tags.ids),
+            group_tax_id=group.id or 0,
         )
 
     @api.model
