@@ -338,10 +338,7 @@ class AccountMove(models.Model):
         :raise UserError: when an entry is no write-off in force, or the date is locked
         """
         reversals = self._reverse_writeoffs(date)
-        return reversals._get_records_action(
-            name=self.env._("Reversed Write-offs"),
-            context={"create": False, "collections_export": True},
-        )
+        return reversals._get_writeoffs_action(self.env._("Reversed Write-offs"))
 
     def action_view_reimbursement(self):
         """Open the reimbursement that the bill or entry belongs to."""
@@ -399,6 +396,27 @@ class AccountMove(models.Model):
             ],
             cancel=True,
         )
+
+    def _get_writeoffs_action(self, name):
+        """Return a window action on write-offs or reversals: the entry, or their list.
+
+        The list that core would open has neither customer nor reason, and shows amounts
+        in other currencies as if they were in that of the company.
+
+        :param str name: heading of the window
+        :rtype: dict
+        """
+        action = self._get_records_action(
+            name=name, context={"create": False, "collections_export": True}
+        )
+        if len(self) > 1:
+            list_view, search_view = (
+                self.env.ref(f"credit_collections.account_move_view_{kind}_writeoffs")
+                for kind in ("list", "search")
+            )
+            action["views"] = [(list_view.id, "list"), (False, "form")]
+            action["search_view_id"] = [search_view.id]
+        return action
 
     def _take_cash_discounts_back(self):
         """Reverse entries of cash discounts, unless that was done by hand."""

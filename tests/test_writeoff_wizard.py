@@ -98,6 +98,20 @@ class TestWriteoffWizard(WriteoffCommon):
         ]
         self.assertEqual(sorted(shown), sorted(booked))
 
+    def test_several_entries_open_in_the_list_of_writeoffs(self):
+        writeoffs = self.env.ref("credit_collections.account_move_view_list_writeoffs")
+        search = self.env.ref("credit_collections.account_move_view_search_writeoffs")
+        wizard = self._open(self.partner | self.other_partner)
+        written_off = wizard.action_write_off()
+        reversed_ = wizard.move_ids.action_reverse_writeoff()
+        for action in (written_off, reversed_):
+            self.assertEqual(action["views"], [(writeoffs.id, "list"), (False, "form")])
+            self.assertEqual(action["search_view_id"], [search.id])
+        [(_field, _operator, ids)] = written_off["domain"]
+        self.assertCountEqual(ids, wizard.move_ids.ids)
+        action = self._open(self.partner).action_write_off()
+        self.assertEqual(action["views"], [(False, "form")])
+
     def test_preview_of_many_is_by_account(self):
         for number in range(11):
             self._create_item(self._create_customer(f"C{number}"), 1, "2026-01-31")

@@ -229,7 +229,6 @@ class CollectionsWriteoffReversalWizard(models.TransientModel):
         """
         self.env["collections.posting"]._check_one(self)
         self.reversal_ids = self.move_ids._reverse_writeoffs(self.date, self.comment)
-        return self.reversal_ids._get_records_action(
-            name=self.env._("Reversed Write-offs"),
-            context={"create": False, "collections_export": True},
+        return self.reversal_ids._get_writeoffs_action(
+            self.env._("Reversed Write-offs")
         )

@@ -345,10 +345,7 @@ class CollectionsWriteoffWizard(models.TransientModel):
             comment=self.comment or "",
             separate_tax=self.separate_tax,
         )
-        return self.move_ids._get_records_action(
-            name=self.env._("Write-offs"),
-            context={"create": False, "collections_export": True},
-        )
+        return self.move_ids._get_writeoffs_action(self.env._("Write-offs"))
 
     def action_use_first_free_date(self):
         """Book on the first day that is not locked."""
