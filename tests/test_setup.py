@@ -61,6 +61,8 @@ class TestSetup(CollectionsCommon):
                 "contacts": "done",
             },
         )
+        definition = self._get_step(setup, "aging_definition")
+        self.assertEqual(definition.detail, "None yet")
         self.assertFalse(setup.is_done)
         self.assertEqual((setup.done_count, setup.step_count), (4, 17))
 

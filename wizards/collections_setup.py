@@ -187,8 +187,9 @@ class CollectionsSetup(models.TransientModel):
             name=self.env._("Aging period definition"),
             why=self.env._("Its periods are the columns of Aged Balances."),
             is_done=bool(definition),
-            detail=definition.name
-            and self.env._("In force: %(name)s", name=definition.name),
+            detail=self.env._("In force: %(name)s", name=definition.name)
+            if definition
+            else self.env._("None yet"),
         )
 
     def _do_aging_definition(self, company):
