@@ -702,7 +702,31 @@ class AccountMove(models.Model):
         for key in sorted(keys, key=lambda key: (key not in found, not key[0])):
             gap = abs(found[key] - expected[key])
             if self.company_currency_id.compare_amounts(gap, leeway) > 0:
+                self._check_writeoff_grids(*key, found[key], expected)
                 self._raise_wrong_tax(*key, found[key], expected[key])
+
+    def _check_writeoff_grids(self, repartition, taxes, tags, amount, expected):
+        """Refuse a right amount of a tax, or base of taxes, under other tax grids.
+
+        :raise UserError: names the right ones
+        """
+        currency = self.company_currency_id
+        for (*origin, right), expected_amount in expected.items():
+            if origin != [repartition, taxes] or right == tags:
+                continue
+            if currency.compare_amounts(amount, expected_amount) == 0:
+                raise UserError(
+                    self.env._(
+                        "%(move)s takes %(amount)s of %(tax)s back under other tax "
+                        "grids than what it writes off has. Choose %(grids)s there, or "
+                        "delete the draft and write off again.",
+                        move=self.display_name,
+                        amount=currency.format(amount),
+                        tax=", ".join((repartition.tax_id or taxes).mapped("name")),
+                        grids=", ".join(right.mapped("name"))
+                        or self.env._("no tax grid"),
+                    )
+                )
 
     def _raise_wrong_tax(self, repartition, taxes, tags, amount, expected):
         """Raise the error for a tax, or the base of taxes, of another amount."""
@@ -717,9 +741,10 @@ class AccountMove(models.Model):
         if repartition:
             raise UserError(
                 self.env._(
-                    "%(move)s takes %(amount)s of %(tax)s back, but the share of what "
-                    "it writes off is %(expected)s. Change the lines of the tax and of "
-                    "the loss, or delete the draft and write off again.",
+                    "%(move)s takes %(amount)s of the tax %(tax)s back, but the share "
+                    "of what it writes off is %(expected)s. Enter that on the line of "
+                    "the tax and the rest on the line of the loss, or delete the draft "
+                    "and write off again.",
                     **names,
                 )
             )

@@ -1201,6 +1201,20 @@ class TestWriteoffTax(WriteoffTaxCommon):
             self.assertEqual(invoices[1].amount_residual, left)
             move.action_reverse_writeoff()
 
+    def test_reviewer_takes_the_grids_off_a_tax(self):
+        tax = self._create_tax("T25", 25)
+        move = self._create_draft(self._create_invoice([(1000, tax)]))
+        taxed = move.line_ids.filtered("tax_repartition_line_id")
+        tags = taxed.tax_tag_ids
+        taxed.tax_tag_ids = False
+        # The amount is right: nobody shall be sent to change that.
+        message = f"250.00 of T25 back under other tax grids.*{tags.name} there"
+        with self.assertRaisesRegex(UserError, message), self.cr.savepoint():
+            move.action_post()
+        taxed.tax_tag_ids = tags
+        move.action_post()
+        self.assertEqual(move.collections_writeoff_tax_amount, 250)
+
     def test_reviewer_leaves_the_base_of_a_tax_that_is_gone(self):
         tax = self._create_tax("T25", 25)
         invoice = self._create_invoice([(1000, tax)])
