@@ -37,6 +37,9 @@ export class CollectionsList extends Component {
             config: {
                 ...this.env.config,
                 breadcrumbs: reactive([]),
+                // Items as they were before, shown first, would be acted on, and what is
+                // ticked in them lost when those of now come.
+                cache: false,
                 disableSearchBarAutofocus: true,
                 embeddedActions: [],
                 pagerProps: {},

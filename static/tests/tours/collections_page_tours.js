@@ -4,15 +4,15 @@ import { registry } from "@web/core/registry";
 const itemBox = (text) =>
     `.o_collections_page_list .o_data_row:contains("${text}") .o_list_record_selector input`;
 
-/** Let the top of the page load slower than somebody clicks. */
+/** Let page and lists load slower than somebody clicks. */
 const { XMLHttpRequest } = browser;
 class SlowRequest extends XMLHttpRequest {
     open(method, url, ...args) {
-        this.isOfPage = url.endsWith("/web_read");
+        this.isRead = /\/web_(search_)?read$/.test(url);
         super.open(method, url, ...args);
     }
     send(data) {
-        setTimeout(() => super.send(data), this.isOfPage ? 1000 : 0);
+        setTimeout(() => super.send(data), this.isRead ? 1000 : 0);
     }
 }
 const tab = (name) => `.o_notebook .nav-link[name="${name}"]`;
@@ -97,13 +97,13 @@ registry.category("web_tour.tours").add("collections_page_tour", {
             trigger:
                 ".o_collections_page_list .o_list_renderer:not(:contains('Call the owner'))",
         },
-        // The top of the page loads as well meanwhile: what is ticked stays so.
+        // What is ticked stays so while the page loads, and the list for its sake.
         { trigger: tab("items"), run: "click" },
         { trigger: itemBox("300.00"), run: "click" },
         {
             trigger: ".o_collections_page_list button[name='action_open_case_wizard']",
             run: async () => {
-                await new Promise((resolve) => setTimeout(resolve, 2000));
+                await new Promise((resolve) => setTimeout(resolve, 4000));
                 browser.XMLHttpRequest = XMLHttpRequest;
             },
         },
