@@ -233,13 +233,8 @@ class AccountPayment(models.Model):
         :raise UserError: names the payments and the companies
         """
         for payment_sudo in self.sudo():
-            lines = payment_sudo.move_id.line_ids.filtered(
-                lambda line: line.account_type == "asset_receivable"
-            )
-            paid = (
-                lines.matched_debit_ids.debit_move_id
-                | lines.matched_credit_ids.credit_move_id
-            )
+            partials, _lines = payment_sudo._get_receivable_partials()
+            paid = partials.debit_move_id | partials.credit_move_id
             companies = paid.company_id | payment_sudo.invoice_ids.company_id
             self.env["collections.posting"]._check_companies(payment_sudo, companies)
 

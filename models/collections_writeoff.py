@@ -10,6 +10,7 @@ from .collections_composition import (
     ItemPart,
     LedgerKey,
     Share,
+    TaxFacts,
     add_amounts,
     flatten_taxes,
 )
@@ -573,17 +574,12 @@ class CollectionsWriteoff(models.AbstractModel):
         if not taken.shares:
             return anew
         Repartition = self.env["account.tax.repartition.line"]
+        facts = TaxFacts(taken.separate_tax)
         apart = {
             key
             for key in weights
             if key.is_tax
-            and (
-                taken.separate_tax
-                or Repartition.browse(
-                    key.tax_repartition_line_id
-                ).tax_id.tax_exigibility
-                == "on_payment"
-            )
+            and facts.is_apart(Repartition.browse(key.tax_repartition_line_id).tax_id)
         }
         by_line = {key.tax_repartition_line_id: key for key in apart}
         shares = []

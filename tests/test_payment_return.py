@@ -800,15 +800,9 @@ class TestPaymentReturn(PaymentReturnCommon):
         self.assertEqual(Return.search([]).payment_id.ids, here.ids)
 
     def test_branch_uses_the_journal_of_its_parent(self):
-        branch = self.env["res.company"].create(
-            {"name": "Branch", "parent_id": self.company.id}
-        )
-        self.env.user.company_ids |= branch
+        branch = self._create_branch(self.partner)
         branch.collections_nsf_journal_id = self.nsf_journal
         env = self.env(context={"allowed_company_ids": [branch.id, self.company.id]})
-        self.partner.with_company(
-            branch
-        ).property_account_receivable_id = self.receivable
         payment = (
             self.env["account.payment"]
             .with_env(env)

@@ -282,12 +282,8 @@ class TestStatement(CollectionsCommon):
             [("2026-02-15", "for_customer", invoice.name, "", 200.0)],
         )
 
-    def _create_branch(self):
-        branch = self.env["res.company"].create(
-            {"name": "Branch", "parent_id": self.company.id}
-        )
-        self.env.cr.precommit.run()  # gives the branch the chart of accounts
-        self.env.user.company_ids |= branch
+    def _switch_branch_on(self):
+        branch = self._create_branch(self.partner)
         self.env = self.env(
             context={"allowed_company_ids": [self.company.id, branch.id]}
         )
@@ -322,7 +318,7 @@ class TestStatement(CollectionsCommon):
 
     @freeze_time("2026-03-31")
     def test_paid_in_a_branch(self):
-        branch = self._create_branch()
+        branch = self._switch_branch_on()
         invoice = self._create_item(self.partner, 100, "2026-02-01")
         entry = self._pay_in_branch(branch, self.partner, invoice)
         self.assertEqual(invoice.amount_residual, 0.0)
@@ -339,7 +335,7 @@ class TestStatement(CollectionsCommon):
 
     @freeze_time("2026-03-31")
     def test_paid_by_another_customer_in_a_branch_counts_once(self):
-        branch = self._create_branch()
+        branch = self._switch_branch_on()
         other = self._create_customer("Fabrikam")
         invoice = self._create_item(self.partner, 100, "2026-02-01")
         entry = self._pay_in_branch(branch, other, invoice)

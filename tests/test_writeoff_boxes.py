@@ -320,14 +320,7 @@ class TestWriteoffBoxes(WriteoffTaxCommon):
 
     def test_lines_of_both_signs_with_a_group_of_taxes(self):
         parts = self._create_due_tax("State", 6) | self._create_due_tax("City", 4)
-        group = self.env["account.tax"].create(
-            {
-                "name": "Group",
-                "amount_type": "group",
-                "type_tax_use": "sale",
-                "children_tax_ids": [Command.set(parts.ids)],
-            }
-        )
+        group = self._create_tax_group(parts)
         invoice = self._create_mixed((100, group), (-20, group))
         books, states = self._get_books(), self._get_states(invoice)
         move = self._write_off(invoice)

@@ -21,11 +21,8 @@ class TestWriteoffCompany(WriteoffTaxCommon):
         euro.active = True
         cls.second = cls.setup_other_company(name="Second", currency_id=euro.id)
         cls.other = cls.second["company"]
-        cls.branch = cls.env["res.company"].create(
-            {"name": "Branch", "parent_id": cls.company.id}
-        )
-        cls.env.cr.precommit.run()
-        cls.env.user.company_ids |= cls.other | cls.branch
+        cls.branch = cls._create_branch(cls.partner)
+        cls.env.user.company_ids |= cls.other
         cls.env = cls.env(
             context={
                 **cls.env.context,
@@ -90,9 +87,6 @@ class TestWriteoffCompany(WriteoffTaxCommon):
         cls.partner.with_company(cls.other).property_account_receivable_id = cls.second[
             "default_account_receivable"
         ]
-        cls.partner.with_company(
-            cls.branch
-        ).property_account_receivable_id = cls.receivable
 
     # The companies, and the worth of a dollar of January in their currencies.
     WORTHS = (("other", 0.5), ("branch", 1.0))

@@ -55,6 +55,17 @@ class WriteoffTaxCommon(WriteoffCommon):
         )
 
     @classmethod
+    def _create_tax_group(cls, taxes):
+        return cls.env["account.tax"].create(
+            {
+                "name": "Group",
+                "amount_type": "group",
+                "type_tax_use": "sale",
+                "children_tax_ids": [Command.set(taxes.ids)],
+            }
+        )
+
+    @classmethod
     def _create_tag(cls, name):
         return cls.env["account.account.tag"].create(
             {
@@ -270,14 +281,7 @@ class TestWriteoffTax(WriteoffTaxCommon):
         parts = self._create_tax("State", 6) | self._create_tax(
             "City", 4, self.other_tax_account
         )
-        group = self.env["account.tax"].create(
-            {
-                "name": "Group",
-                "amount_type": "group",
-                "type_tax_use": "sale",
-                "children_tax_ids": [Command.set(parts.ids)],
-            }
-        )
+        group = self._create_tax_group(parts)
         invoice = self._create_invoice([(100, group)])
         move = self._write_off(invoice)
         self._assert_entry(
@@ -304,14 +308,7 @@ class TestWriteoffTax(WriteoffTaxCommon):
         parts = self._create_tax("State", 6) | self._create_tax(
             "City", 4, self.other_tax_account
         )
-        group = self.env["account.tax"].create(
-            {
-                "name": "Group",
-                "amount_type": "group",
-                "type_tax_use": "sale",
-                "children_tax_ids": [Command.set(parts.ids)],
-            }
-        )
+        group = self._create_tax_group(parts)
         invoice = self._create_invoice([(100, group)])
         (group | parts).active = False
         move = self._write_off(invoice)

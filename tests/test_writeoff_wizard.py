@@ -389,11 +389,7 @@ class TestWriteoffWizard(WriteoffCommon):
         self._assert_refused("is not for", self.invoice)
 
     def test_branch(self):
-        branch = self.env["res.company"].create(
-            {"name": "Branch", "parent_id": self.company.id}
-        )
-        self.env.cr.precommit.run()
-        self.env.user.company_ids |= branch
+        branch = self._create_branch(self.partner)
         branch.write(
             {
                 "collections_writeoff_journal_id": self.writeoff_journal.id,
@@ -402,7 +398,6 @@ class TestWriteoffWizard(WriteoffCommon):
             }
         )
         partner = self.partner.with_company(branch)
-        partner.property_account_receivable_id = self.receivable
         invoice = self._create_item(partner, 10, "2026-01-31", company_id=branch.id)
         self.assertEqual(invoice.company_id, branch)
         move = self._write_off(invoice)
