@@ -1,4 +1,4 @@
-import { useChildSubEnv, useEffect, useState } from "@odoo/owl";
+import { useChildSubEnv } from "@odoo/owl";
 import { registry } from "@web/core/registry";
 import { FormController } from "@web/views/form/form_controller";
 import { formView } from "@web/views/form/form_view";
@@ -18,8 +18,6 @@ export class CollectionsPageController extends FormController {
             if (params?.resId) {
                 // Another customer by the pager has other cases.
                 pageState.caseId = false;
-            } else {
-                pageState.version++;
             }
         };
     }
@@ -33,8 +31,8 @@ registry.category("views").add("collections_page", {
 /**
  * A list in a tab of the collections page.
  *
- * It loads again whenever the page does: because it is told to, and because the page is
- * drawn anew, which Odoo takes for a search. What somebody ticks meanwhile stays ticked.
+ * It loads again whenever the page does: the page is drawn anew then, which Odoo takes
+ * for a search. What somebody ticks meanwhile stays ticked.
  */
 export class CollectionsPageListController extends ListController {
     setup() {
@@ -43,7 +41,6 @@ export class CollectionsPageListController extends ListController {
         if (!page) {
             return;
         }
-        const pageState = useState(page.state);
         const load = this.model.load.bind(this.model);
         let search;
         this.model.load = async (params) => {
@@ -57,16 +54,6 @@ export class CollectionsPageListController extends ListController {
             search = JSON.stringify([params.domain, params.groupBy]);
             await (search === before ? this.reload(load, params) : load(params));
         };
-        let version = pageState.version;
-        useEffect(
-            (current) => {
-                if (current !== version) {
-                    version = current;
-                    this.reload(load);
-                }
-            },
-            () => [pageState.version]
-        );
     }
 
     /** Load the items anew and keep what is ticked, also while they are loaded. */
