@@ -186,13 +186,14 @@ class AccountPayment(models.Model):
             )
         return self.state in ("in_process", "paid")
 
-    def _get_bank_partials(self, certain=True):
+    def _get_bank_partials(self, certain=True, others=()):
         """Return the matches of bank transactions with what the payment pays.
 
         Only payments without an entry of their own have them.
 
         :param bool certain: only those that are surely of this payment; core too knows
             them by the amount
+        :param others: `account.partial.reconcile` that belong to other payments
         :return: `account.partial.reconcile`
         """
         self.ensure_one()
@@ -201,6 +202,7 @@ class AccountPayment(models.Model):
                 partial.credit_move_id.move_id.statement_line_id
                 and partial.debit_move_id.account_type == "asset_receivable"
                 and partial.debit_currency_id == self.currency_id
+                and partial not in others
             )
         )
         if not certain:
@@ -215,25 +217,34 @@ class AccountPayment(models.Model):
         return partials if not compare(total, self.amount) else partials.browse()
 
     def _get_receivable_partials(self):
-        """Return the payment's matches with what it pays, and its own side of them.
+        """Return the payments' matches with what they pay, and their side of them.
 
-        :return: `account.partial.reconcile` and `account.move.line`
-        :rtype: tuple
+        Those with bank transactions are of one payment each, also where several have
+        paid the same amount of an invoice.
+
+        :return: `account.partial.reconcile` and `account.move.line` by payment
+        :rtype: dict
         """
-        self.ensure_one()
-        if not self.move_id:
-            partials = self._get_bank_partials()
-            return partials, partials.credit_move_id
-        lines = self._seek_for_lines()[1]
-        return lines.matched_debit_ids | lines.matched_credit_ids, lines
+        matches = {}
+        taken = self.env["account.partial.reconcile"]
+        for payment in self:
+            if payment.move_id:
+                lines = payment._seek_for_lines()[1]
+                partials = lines.matched_debit_ids | lines.matched_credit_ids
+            else:
+                partials = payment._get_bank_partials(others=taken)
+                lines = partials.credit_move_id
+                taken |= partials
+            matches[payment] = partials, lines
+        return matches
 
     def _check_matched_companies(self):
         """Refuse payments of documents in companies that are not switched on.
 
         :raise UserError: names the payments and the companies
         """
-        for payment_sudo in self.sudo():
-            partials, _lines = payment_sudo._get_receivable_partials()
+        matches = self.sudo()._get_receivable_partials()
+        for payment_sudo, (partials, _lines) in matches.items():
             paid = partials.debit_move_id | partials.credit_move_id
             companies = paid.company_id | payment_sudo.invoice_ids.company_id
             self.env["collections.posting"]._check_companies(payment_sudo, companies)

@@ -302,13 +302,13 @@ class CollectionsPaymentReturn(models.Model):
         payments.check_access("write")
         payments._check_matched_companies()
         payments._fetch_matches()
-        partials = {payment: payment._get_receivable_partials() for payment in payments}
+        matches = payments._get_receivable_partials()
         self._lock(payments)
         self._lock(
             self.env["account.move.line"].union(
                 *(
-                    matches.debit_move_id | matches.credit_move_id | lines
-                    for matches, lines in partials.values()
+                    partials.debit_move_id | partials.credit_move_id | lines
+                    for partials, lines in matches.values()
                 )
             )
         )
@@ -357,7 +357,7 @@ class CollectionsPaymentReturn(models.Model):
         self, payments, journals, date, reason, comment, charge_fee
     ):
         """Return payments of one company, see `_return_payments`."""
-        matches = {payment: payment._get_receivable_partials() for payment in payments}
+        matches = payments._get_receivable_partials()
         lines_vals = {
             payment: self._prepare_lines_vals(partials, lines)
             for payment, (partials, lines) in matches.items()
@@ -368,9 +368,9 @@ class CollectionsPaymentReturn(models.Model):
         )
         moves_vals = {
             payment: self._prepare_move_vals(
-                payment, journals[payment], date, reason, comment
+                payment, partials, journals[payment], date, reason, comment
             )
-            for payment in payments
+            for payment, (partials, _lines) in matches.items()
         }
         all_partials.with_context(collections_undo_date=date).unlink()
         booked = [payment for payment in payments if moves_vals[payment]]
@@ -505,7 +505,7 @@ class CollectionsPaymentReturn(models.Model):
     # === ENTRIES === #
 
     @api.model
-    def _prepare_move_vals(self, payment, journal, date, reason, comment):
+    def _prepare_move_vals(self, payment, partials, journal, date, reason, comment):
         """Return the values of the entry that takes a payment back.
 
         It is the payment's own entry turned round, discounts that core booked in it
@@ -514,6 +514,7 @@ class CollectionsPaymentReturn(models.Model):
         booked.
 
         :param payment: one `account.payment`
+        :param partials: its matches, see `account.payment._get_receivable_partials`
         :param journal: the `account.journal`
         :param date: the accounting date
         :param reason: a `collections.payment.return.reason`, may be empty
@@ -528,7 +529,7 @@ class CollectionsPaymentReturn(models.Model):
                 for line in payment.move_id.line_ids
             ]
         else:
-            lines_vals = self._prepare_bank_lines_vals(payment, text)
+            lines_vals = self._prepare_bank_lines_vals(payment, partials, text)
         if not lines_vals:
             return {}
         ref = [text, reason.name if reason else False, comment]
@@ -562,10 +563,9 @@ class CollectionsPaymentReturn(models.Model):
         }
 
     @api.model
-    def _prepare_bank_lines_vals(self, payment, name):
+    def _prepare_bank_lines_vals(self, payment, partials, name):
         """Return the values of the lines that take a bank transaction back."""
         lines_vals = []
-        partials = payment._get_bank_partials()
         # Match by match, rounding would leave a cent of the bank transaction.
         for line, own in partials.grouped("credit_move_id").items():
             amount_currency = line.currency_id.round(

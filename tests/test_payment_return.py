@@ -664,21 +664,21 @@ class TestPaymentReturn(PaymentReturnCommon):
             amount_currency=amount_currency,
         )
 
-    def _assert_returned_and_undone(self, payment, invoices, *transactions):
+    def _assert_returned_and_undone(self, payments, invoices, *transactions):
         """Check that the bank transactions close to the cent, and are put back."""
         books, states = self._get_books(), self._get_states(*invoices)
-        payment_return = self._return(payment, "2026-02-20")
+        returns = self._return(payments, "2026-02-20")
         lines = self._get_term_lines(*(move.move_id for move in transactions))
         self.assertEqual(set(lines.mapped("amount_residual")), {0.0})
         for line in self._get_term_lines(*invoices):
             self.assertEqual(line.amount_residual, line.balance)
-        back = payment_return.move_id.line_ids.filtered(
+        back = returns.move_id.line_ids.filtered(
             lambda line: line.account_id == self.receivable
         )
         self.assertEqual(
             sorted(back.mapped("balance")), sorted(-line.balance for line in lines)
         )
-        payment_return.action_undo()
+        returns.action_undo()
         self._assert_undone(books, states, invoices)
 
     def test_without_entry_several_invoices_of_one_transaction(self):
@@ -697,6 +697,18 @@ class TestPaymentReturn(PaymentReturnCommon):
             for amount, date in ((600, "2026-02-15"), (400, "2026-02-11"))
         ]
         self._assert_returned_and_undone(payment, invoice, *transactions)
+
+    def test_without_entry_two_payments_of_one_amount(self):
+        """Both took the first bank transaction back, the second one stayed matched."""
+        invoice = self._create_item(self.partner, 200, "2026-01-31")
+        payments = self.env["account.payment"]
+        transactions = []
+        for date in ("2026-02-11", "2026-02-12"):
+            payments |= self._pay_without_entry(invoice, 100)
+            transactions.append(
+                self._create_bank_transaction(100, date, self._get_term_lines(invoice))
+            )
+        self._assert_returned_and_undone(payments, invoice, *transactions)
 
     # === SEVERAL === #
 

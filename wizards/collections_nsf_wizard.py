@@ -159,15 +159,17 @@ class CollectionsNsfWizard(models.TransientModel):
             )
             if wizard.lock_message:
                 wizard.first_free_date = wizard._get_first_free_date()
+            matches = payments._get_receivable_partials()
             vals_list = [
                 Return._prepare_move_vals(
                     payment,
+                    partials,
                     journals[payment],
                     wizard.date,
                     wizard.reason_id,
                     wizard.comment,
                 )
-                for payment in payments
+                for payment, (partials, _lines) in matches.items()
             ]
             vals_list = [vals for vals in vals_list if vals]
             if vals_list:
@@ -203,8 +205,9 @@ class CollectionsNsfWizard(models.TransientModel):
         Return = self.env["collections.payment.return"]
         payments = self._get_payments()
         groups = []
-        for payment in payments[:PREVIEW_PAYMENTS]:
-            lines = Return._prepare_lines_vals(*payment._get_receivable_partials())
+        shown = payments[:PREVIEW_PAYMENTS]
+        for payment, matches in shown._get_receivable_partials().items():
+            lines = Return._prepare_lines_vals(*matches)
             groups.append(
                 {
                     "group_name": ", ".join(
