@@ -566,19 +566,24 @@ class CollectionsPaymentReturn(models.Model):
     def _prepare_bank_lines_vals(self, payment, partials, name):
         """Return the values of the lines that take a bank transaction back."""
         lines_vals = []
-        # Match by match, rounding would leave a cent of the bank transaction.
         for line, own in partials.grouped("credit_move_id").items():
             amount_currency = line.currency_id.round(
                 sum(own.mapped("credit_amount_currency"))
             )
-            rate = line.balance / line.amount_currency if line.amount_currency else 0.0
+            # Valued at the rate of the bank transaction, the rounding would leave a
+            # cent of it: what opens again is taken back, with what was won or lost.
+            exchange_lines = own.exchange_move_id.line_ids
+            exchanges = line.matched_debit_ids.filtered(
+                lambda partial, lines=exchange_lines: partial.debit_move_id in lines
+            )
+            balance = sum((own | exchanges).mapped("amount"))
             vals = {
                 "name": name,
                 "account_id": line.account_id.id,
                 "partner_id": line.partner_id.id,
                 "currency_id": line.currency_id.id,
                 "amount_currency": amount_currency,
-                "balance": line.company_currency_id.round(amount_currency * rate),
+                "balance": line.company_currency_id.round(balance),
             }
             outstanding = payment._get_outstanding_account(payment.payment_type)
             lines_vals += [

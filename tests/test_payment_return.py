@@ -698,6 +698,29 @@ class TestPaymentReturn(PaymentReturnCommon):
         ]
         self._assert_returned_and_undone(payment, invoice, *transactions)
 
+    def test_without_entry_several_payments_of_one_transaction(self):
+        """Rounded for each payment, 0.01 of the bank transaction stayed open."""
+        for at_once in (True, False):
+            with self.subTest(at_once=at_once):
+                invoices = self._create_euro_invoices(50, 50, 33.33)
+                payments = [
+                    self._pay_without_entry(invoice, invoice.amount_total)
+                    for invoice in invoices
+                ]
+                payments = self.env["account.payment"].union(*payments)
+                transaction = self._create_euro_transaction(
+                    133.33, "2026-02-11", invoices
+                )
+                books, states = self._get_books(), self._get_states(*invoices)
+                returns = self.env["collections.payment.return"]
+                for part in [payments] if at_once else payments:
+                    returns |= self._return(part, "2026-02-20")
+                line = self._get_term_lines(transaction.move_id)
+                self.assertTrue(line.reconciled)
+                self.assertEqual(line.amount_residual, 0.0)
+                returns.action_undo()
+                self._assert_undone(books, states, invoices)
+
     def test_without_entry_two_payments_of_one_amount(self):
         """Both took the first bank transaction back, the second one stayed matched."""
         invoice = self._create_item(self.partner, 200, "2026-01-31")
