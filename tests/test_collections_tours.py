@@ -241,6 +241,13 @@ class TestCollectionsPageTours(WriteoffCommon, HttpCase):
         case = self.env["collections.case"].search([])
         self.assertEqual(case.move_line_ids, self._get_term_lines(second))
 
+    def test_page_loads_while_a_list_does(self):
+        """Once, a list that was loaded for the first time just then stayed empty."""
+        self._run_snapshot(fields.Date.today())
+        self.start_tour(
+            "/odoo/aged-balances", "collections_page_slow_tour", login="accountman"
+        )
+
     def test_write_off_from_the_page(self):
         self._run_snapshot(fields.Date.today())
         self.start_tour(

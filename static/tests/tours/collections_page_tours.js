@@ -4,16 +4,19 @@ import { registry } from "@web/core/registry";
 const itemBox = (text) =>
     `.o_collections_page_list .o_data_row:contains("${text}") .o_list_record_selector input`;
 
-/** Let page and lists load slower than somebody clicks. */
 const { XMLHttpRequest } = browser;
-class SlowRequest extends XMLHttpRequest {
-    open(method, url, ...args) {
-        this.isRead = /\/web_(search_)?read$/.test(url);
-        super.open(method, url, ...args);
-    }
-    send(data) {
-        setTimeout(() => super.send(data), this.isRead ? 1000 : 0);
-    }
+
+/** Let what is loaded come later than somebody clicks, or something else is loaded. */
+function makeSlow(pattern, delay) {
+    browser.XMLHttpRequest = class extends XMLHttpRequest {
+        open(method, url, ...args) {
+            this.isSlow = pattern.test(url);
+            super.open(method, url, ...args);
+        }
+        send(data) {
+            setTimeout(() => super.send(data), this.isSlow ? delay : 0);
+        }
+    };
 }
 const tab = (name) => `.o_notebook .nav-link[name="${name}"]`;
 
@@ -89,7 +92,7 @@ registry.category("web_tour.tours").add("collections_page_tour", {
             trigger:
                 ".o_collections_page_list .o_data_row:contains('Call the owner') button[name='action_done']",
             run: async ({ anchor }) => {
-                browser.XMLHttpRequest = SlowRequest;
+                makeSlow(/\/web_(search_)?read$/, 1000);
                 anchor.click();
             },
         },
@@ -130,6 +133,33 @@ registry.category("web_tour.tours").add("collections_page_tour", {
         { trigger: ".o_collections_page_list .o_data_row:contains('Deco Addict')" },
         { trigger: tab("messages"), run: "click" },
         { trigger: ".o-mail-Chatter" },
+    ],
+});
+
+registry.category("web_tour.tours").add("collections_page_slow_tour", {
+    steps: () => [
+        {
+            trigger: ".o_data_row:contains('Deco Addict') [name='days_overdue']",
+            run: "click",
+        },
+        {
+            content: "Another tab is opened for the first time",
+            trigger: ".o_collections_page_list .o_data_row:contains('1,234.50')",
+            run: () => makeSlow(/\/web_search_read$/, 2000),
+        },
+        { trigger: tab("contacts"), run: "click" },
+        {
+            content: "The page loads while the list does",
+            trigger: `${tab("contacts")}.active`,
+        },
+        { trigger: ".o_collections_refresh", run: "click" },
+        {
+            content: "The list shows when it is there",
+            trigger: ".o_collections_page_list .o_data_row:contains('Deco Addict')",
+            run: () => {
+                browser.XMLHttpRequest = XMLHttpRequest;
+            },
+        },
     ],
 });
 
