@@ -247,11 +247,20 @@ class CollectionsComposition(models.AbstractModel):
 
         :param lines_vals: values of `account.move.line` prepared here
         """
-        return any(
+        if any(
             vals.get("tax_repartition_line_id")
-            or any(command[2] for command in (*vals["tax_ids"], *vals["tax_tag_ids"]))
+            or any(command[2] for command in vals["tax_ids"])
             for vals in lines_vals
-        )
+        ):
+            return True
+        tag_ids = {
+            tag_id
+            for vals in lines_vals
+            for command in vals["tax_tag_ids"]
+            for tag_id in command[2] or ()
+        }
+        tags = self.env["account.account.tag"].browse(tag_ids)
+        return "taxes" in tags.mapped("applicability")
 
     @api.model
     def _prepare_item_line_vals(self, part, name):
@@ -340,6 +349,7 @@ class CollectionsComposition(models.AbstractModel):
                 "tax_ids",
                 "tax_line_id",
                 "tax_repartition_line_id",
+                "tax_tag_ids",
                 "group_tax_id",
                 "account_id",
                 "account_type",
@@ -496,15 +506,21 @@ class TaxFacts:
         :param bool is_refund: whether the document is a credit note
         :return: ids of `account.tax` and of `account.account.tag`
         """
-        key = (line.tax_ids, is_refund)
+        key = (line.tax_ids, line.tax_line_id, line.tax_tag_ids, is_refund)
         if key not in self._bases:
             flat = flatten_taxes(line.tax_ids)
             apart = flat.filtered(self.is_apart)
             # Tags of taxes due on payment are set by core's cash basis entry.
             due = apart.filtered(lambda tax: tax.tax_exigibility != "on_payment")
+            tags = due.get_tax_tags(not is_refund, "base")
+            if apart or self.is_apart(line.tax_line_id):
+                # Those of its product are the same on both sides.
+                tags |= line.tax_tag_ids.filtered(
+                    lambda tag: tag.applicability == "products"
+                )
             self._bases[key] = (
                 tuple(line.tax_ids.ids if apart == flat else apart.ids),
-                tuple(sorted(due.get_tax_tags(not is_refund, "base").ids)),
+                tuple(sorted(tags.ids)),
             )
         return self._bases[key]
 

@@ -1,5 +1,6 @@
 from odoo import Command
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tests import Form, tagged
 
 from ..models.collections_composition import LedgerKey
@@ -100,6 +101,27 @@ class WriteoffTaxCommon(WriteoffCommon):
         )
         invoice.action_post()
         return invoice
+
+    @classmethod
+    def _create_tagged_invoice(cls, *taxes, **values):
+        """Post an invoice over a product with a tag, 100.00 with each of the taxes."""
+        tag = cls.env["account.account.tag"].create(
+            {"name": "Triangular trade", "applicability": "products"}
+        )
+        product = cls.env["product.product"].create(
+            {"name": "Goods", "account_tag_ids": [Command.set(tag.ids)]}
+        )
+        lines = [
+            Command.create(
+                {
+                    "product_id": product.id,
+                    "price_unit": 100,
+                    "tax_ids": [Command.set(tax.ids)],
+                }
+            )
+            for tax in taxes
+        ]
+        return cls._create_invoice([], invoice_line_ids=lines, **values)
 
     def _get_tagged(self, move):
         """Return the amounts on tax report lines."""
@@ -369,6 +391,38 @@ class TestWriteoffTax(WriteoffTaxCommon):
             },
         )
         self.assertEqual(credit.amount_residual, 0)
+
+    def test_tags_of_products(self):
+        """What reports take from the products goes back, too, as with credit notes."""
+        tax, none = self._create_tax("T25", 25), self.env["account.tax"]
+        for move_type, side in (("out_invoice", "refund"), ("out_refund", "invoice")):
+            invoice = self._create_tagged_invoice(tax, none, move_type=move_type)
+            sign = 1 if move_type == "out_invoice" else -1
+            self.assertEqual(self._get_tagged(invoice)["Triangular trade"], -225 * sign)
+            move = self._write_off(invoice, separate_tax=False)
+            self.assertEqual(self._get_tagged(move), {})
+            move.action_reverse_writeoff()
+            move = self._write_off(invoice)
+            self.assertEqual(
+                self._get_tagged(move),
+                {
+                    "Triangular trade": 225 * sign,
+                    f"T25 base {side}": 100 * sign,
+                    f"T25 tax {side}": 25 * sign,
+                },
+            )
+            items = self._get_term_lines(invoice)
+            (items.matched_credit_ids | items.matched_debit_ids).unlink()
+            second = self._write_off(move, separate_tax=False)
+            self.assertEqual(self._get_tagged(second)["Triangular trade"], -225 * sign)
+
+    def test_tags_of_products_are_no_tax(self):
+        """They are no matter of the tax lock date."""
+        invoice = self._create_tagged_invoice(self.env["account.tax"])
+        self.company.tax_lock_date = "2026-02-28"
+        move = self._write_off(invoice, date="2026-02-15")
+        self.assertEqual(str(move.date), "2026-02-15")
+        self.assertEqual(self._get_tagged(move), {"Triangular trade": 100})
 
     def test_invoices_of_a_customer_share_tax_lines(self):
         tax = self._create_tax("T25", 25)
@@ -1504,6 +1558,19 @@ class TestWriteoffCashBasis(WriteoffTaxCommon):
                     ]
                 )
                 self.assertFalse(open_lines)
+
+    def test_tags_of_products(self):
+        """Core puts them on what falls due, so they have to stand on both sides."""
+        invoice = self._create_tagged_invoice(self.due)
+        self._write_off(invoice, separate_tax=False)
+        Line = self.env["account.move.line"]
+        exigible = Line.search(
+            Line._get_tax_exigible_domain() & Domain("parent_state", "=", "posted")
+        )
+        tagged = exigible.filtered(
+            lambda line: "Triangular trade" in line.tax_tag_ids.mapped("name")
+        )
+        self.assertEqual(sorted(tagged.mapped("balance")), [-100, -20, 20, 100])
 
     def test_what_was_paid_stays_due(self):
         invoice = self._create_invoice([(100, self.due)])
