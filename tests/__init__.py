@@ -50,6 +50,7 @@ from . import test_tax_split
 from . import test_translations
 from . import test_writeoff
 from . import test_writeoff_boxes
+from . import test_writeoff_company
 from . import test_writeoff_currency
 from . import test_writeoff_reversal
 from . import test_writeoff_tax
