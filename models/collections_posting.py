@@ -96,6 +96,26 @@ class CollectionsPosting(models.AbstractModel):
             )
 
     @api.model
+    def _check_customer_items(self, items):
+        """Refuse what is no posted item of a customer, or is no longer.
+
+        :param items: `account.move.line`
+        :raise UserError: names the documents
+        """
+        foreign = items.filtered(
+            lambda item: (
+                item.account_type != "asset_receivable" or item.parent_state != "posted"
+            )
+        )
+        if foreign:
+            raise UserError(
+                self.env._(
+                    "These are not posted items of customers: %(items)s",
+                    items=self._join_names(foreign.mapped("move_id.display_name")),
+                )
+            )
+
+    @api.model
     def _get_missing_error(self, message, company):
         """Return the error for a parameter that is not set.
 

@@ -151,18 +151,7 @@ class CollectionsWriteoff(models.AbstractModel):
         :raise UserError: names the items
         """
         items.check_access("read")
-        foreign = items.filtered(
-            lambda item: (
-                item.account_type != "asset_receivable" or item.parent_state != "posted"
-            )
-        )
-        if foreign:
-            raise UserError(
-                self.env._(
-                    "These are not posted items of customers: %(items)s",
-                    items=self._get_names(foreign),
-                )
-            )
+        self._check_customer_items(items)
         closed = items.filtered("reconciled")
         if closed:
             raise UserError(

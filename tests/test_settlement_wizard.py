@@ -464,6 +464,27 @@ class TestSettlementWizard(CashDiscountCommon):
         with self.assertRaisesRegex(UserError, "Nothing is open"):
             self._create_settlement(self._create_customer("Nobody"))
 
+    def test_reset_to_draft_meanwhile(self):
+        """What is in draft is neither matched nor paid, and Settle says so."""
+        invoice = self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 297, "2015-07-02")
+        wizard = self._create_settlement(self.partner)
+        wizard.action_mark_all()
+        invoice.button_draft()
+        with self.assertRaisesRegex(UserError, "not posted items"):
+            wizard.action_settle()
+        self._get_line(wizard, payment).marked = False
+        with self.assertRaisesRegex(UserError, "not posted items"):
+            wizard.action_settle()
+        invoice.action_post()
+        self._get_line(wizard, payment).marked = True
+        payment.action_draft()
+        with self.assertRaisesRegex(UserError, "not posted items"):
+            wizard.action_settle()
+        payment.action_post()
+        self.assertIs(wizard.action_settle(), True)
+        self.assertEqual(invoice.amount_residual, 700.0)
+
     def test_other_account(self):
         other = self._create_account("Other", "121999", "asset_receivable")
         invoice = self._create_invoice(1000)

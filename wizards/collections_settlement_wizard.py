@@ -759,6 +759,7 @@ class CollectionsSettlementWizardLine(models.TransientModel):
             raise UserError(
                 self.env._("Mark the invoices, payments and credits to settle.")
             )
+        self.env["collections.posting"]._check_customer_items(self.move_line_id)
         closed = self.move_line_id.filtered("reconciled")
         if closed:
             raise UserError(
