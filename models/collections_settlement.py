@@ -434,6 +434,10 @@ class CollectionsSettlement(models.AbstractModel):
             # All of it goes with the first payment of the item.
             return min(left.by_hand[item.id], residual), 0.0, None
         discount, available = self._get_discount(item, credit, money, left)
+        if item in left.limits:
+            # What somebody decided to pay is paid, as the screen shows it.
+            unpaid = item.currency_id.round(residual - money)
+            discount = max(0.0, min(discount, unpaid))
         shortage = item.currency_id.round(residual - available - money)
         may_be_short = is_last and item not in left.limits
         if shortage > 0 and may_be_short and self._has_tolerance(item):

@@ -153,6 +153,31 @@ class TestSettlementWizard(CashDiscountCommon):
         self._get_term_lines(invoice).remove_move_reconcile()
         self._assert_undone(books, states, [invoice])
 
+    def test_amount_entered_makes_the_discount_smaller(self):
+        """Once, the payment earned all of the discount, and 5.00 of it stayed open."""
+        paid, later = self._create_invoice(1000), self._create_invoice(1000)
+        payment = self._create_payment(self.partner, 1200, "2015-07-02")
+        wizard = self._create_settlement(paid | payment.move_id, date="2015-07-02")
+        line = self._get_line(wizard, paid)
+        line.amount_to_settle = 995.0
+        self.assertEqual(self._get_shown(line), (10.0, 0.0, 5.0, 995.0))
+        wizard.action_settle()
+        self.assertEqual(self._get_term_lines(payment).amount_residual, -205.0)
+        wizard = self._create_settlement(later, date="2015-07-02")
+        line = self._get_line(wizard, later)
+        line.amount_to_settle = 995.0
+        self.assertEqual(self._get_shown(line), (10.0, 0.0, 5.0, 995.0))
+        register = self.env["account.payment.register"].browse(
+            wizard.action_settle()["res_id"]
+        )
+        self.assertEqual((register.amount, register.cash_discount_to_take), (995, 5))
+        self.assertEqual(register.payment_difference, 0.0)
+        payment = register._create_payments()
+        self.assertEqual(self._get_term_lines(payment).amount_residual, 0.0)
+        for invoice in (paid, later):
+            self.assertEqual(invoice.amount_residual, 0.0)
+            self.assertEqual(self._get_taken(invoice), [5.0])
+
     def test_amount_entered_of_the_payment(self):
         euro = self.setup_other_currency("EUR", rates=[("2015-01-01", 0.5)])
         invoice = self._create_invoice(1000, currency_id=euro.id)
