@@ -178,6 +178,26 @@ class TestSettlementWizard(CashDiscountCommon):
             self.assertEqual(invoice.amount_residual, 0.0)
             self.assertEqual(self._get_taken(invoice), [5.0])
 
+    def test_instalments_that_are_not_due_are_paid_when_marked(self):
+        """Once, only what was due was proposed, and amounts entered were forgotten."""
+        in_thirds = self._create_instalments((30, 30), (30, 60), (40, 90))
+        invoice = self._create_invoice(1000, term=in_thirds)
+        for entered, rests in ((None, [300, 0, 0]), (100, [300, 200, 0])):
+            items = self._get_term_lines(invoice).sorted("date_maturity")
+            wizard = self._create_settlement(items[1:], date="2015-07-02")
+            if entered:
+                line = wizard.line_ids.filtered(
+                    lambda line, item=items[1]: line.move_line_id == item
+                )
+                line.amount_to_settle = entered
+            register = self.env["account.payment.register"].browse(
+                wizard.action_settle()["res_id"]
+            )
+            self.assertEqual(register.amount, wizard.amount_to_pay)
+            payment = register._create_payments()
+            self.assertEqual(items.mapped("amount_residual"), rests)
+            payment.action_cancel()
+
     def test_amount_entered_of_the_payment(self):
         euro = self.setup_other_currency("EUR", rates=[("2015-01-01", 0.5)])
         invoice = self._create_invoice(1000, currency_id=euro.id)

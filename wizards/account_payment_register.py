@@ -428,7 +428,16 @@ class AccountPaymentRegister(models.TransientModel):
             AccountPaymentRegister,
             self._with_choices(groups=self._get_groups(batch_results)),
         )._get_total_amounts_to_pay(batch_results)
-        # What was decided on the settlement screen is what is proposed.
+        if self.cash_discount_choices:
+            # What was marked on the settlement screen is paid, be it due or not.
+            result.update(
+                amount_by_default=result["full_amount"],
+                amount_for_difference=result["full_amount_for_difference"],
+                lines=result["lines"].union(
+                    *(batch["lines"] for batch in batch_results)
+                ),
+            )
+        # What was decided there is what is proposed.
         amounts = self._get_decided("amount")
         if amounts and set(result["lines"].ids) <= set(amounts):
             result["epd_applied"] = False
