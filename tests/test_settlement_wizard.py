@@ -247,6 +247,23 @@ class TestSettlementWizard(CashDiscountCommon):
         line = self._get_line(self._create_settlement(self.partner), invoice)
         self.assertEqual(line.cash_discount_taken, 10.0)
 
+    def test_discount_by_hand_without_terms_before_the_payment(self):
+        """Once, the payment wizard said that the discount stays open."""
+        none = self.env["account.payment.term"].create({"name": "At once"})
+        invoice = self._create_invoice(1000, term=none)
+        wizard = self._create_settlement(invoice, date="2015-07-02")
+        self._get_line(wizard, invoice).cash_discount_to_take = 10.0
+        register = self.env["account.payment.register"].browse(
+            wizard.action_settle()["res_id"]
+        )
+        self.assertEqual(register.amount, 990.0)
+        self.assertTrue(register.has_cash_discount)
+        self.assertEqual(register.cash_discount_to_take, 10.0)
+        self.assertEqual(register.payment_difference, 0.0)
+        register._create_payments()
+        self.assertEqual(invoice.amount_residual, 0.0)
+        self.assertEqual(self._get_taken(invoice), [10.0])
+
     def test_entries_by_hand_stay_until_the_line_changes(self):
         invoice, other = self._create_invoice(1000), self._create_invoice(500)
         wizard = self._create_settlement(invoice, date="2015-07-02")

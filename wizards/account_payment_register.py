@@ -176,9 +176,10 @@ class AccountPaymentRegister(models.TransientModel):
     def _get_cash_discount_lines(self):
         """Return the items whose discount is not core's."""
         CashDiscount = self._with_choices().env["collections.cash.discount"]
+        by_hand = self._get_decided("discount")
         return self.line_ids._origin.filtered(
             lambda line: (
-                CashDiscount._replaces_core(line)
+                (line.id in by_hand or CashDiscount._replaces_core(line))
                 and not line.currency_id.is_zero(line.amount_residual_currency)
             )
         )
@@ -325,8 +326,9 @@ class AccountPaymentRegister(models.TransientModel):
         if not self.payment_date or not self.currency_id:
             return False
         settlement = self._with_choices().env["collections.settlement"]
+        by_hand = self._get_decided("discount")
         return any(
-            settlement._is_concerned(line)
+            line.id in by_hand or settlement._is_concerned(line)
             for line in self.line_ids._origin
             if line.parent_state == "posted"
         )
