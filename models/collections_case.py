@@ -193,6 +193,11 @@ class CollectionsCase(models.Model):
             if vals.get("partner_id"):
                 partner = self.env["res.partner"].browse(vals["partner_id"])
                 vals["partner_id"] = partner.commercial_partner_id.id
+            if not vals.get("name"):
+                # Programs open cases of a kind, without a subject.
+                Category = self.env["collections.case.category"]
+                category = Category.browse(vals.get("category_id"))
+                vals["name"] = (category or self._default_category_id()).name
         cases = super().create(vals_list)
         for case, commands in zip(cases, commands_list, strict=True):
             case._apply_item_commands(commands or [])

@@ -79,6 +79,17 @@ class TestCollectionsCase(CollectionsCommon):
                 {"move_line_ids": [Command.update(self.items[0].id, {"name": "x"})]}
             )
 
+    def test_case_without_a_subject_has_that_of_its_category(self):
+        other = self.env["collections.case.category"].create({"name": "Lawsuit"})
+        Case = self.env["collections.case"].with_user(self.agent)
+        cases = Case.create(
+            [
+                {"partner_id": self.partner.id},
+                {"partner_id": self.partner.id, "category_id": other.id, "name": ""},
+            ]
+        )
+        self.assertEqual(cases.mapped("name"), [cases[0].category_id.name, "Lawsuit"])
+
     def test_items_that_come_and_go_are_said_in_the_case(self):
         first, second = (self.invoices[n].name for n in (0, 1))
         case, other = self._create_case(), self._create_case(name="Other")
