@@ -719,6 +719,8 @@ class CollectionsSettlement(models.AbstractModel):
             "move_type": "entry",
             "journal_id": journal.id,
             "company_id": company.id,
+            # By its coins core tells what makes tax due on payment due.
+            "currency_id": item.currency_id.id,
             "partner_id": item.partner_id.id,
             "fiscal_position_id": item.move_id.fiscal_position_id.filtered(
                 "foreign_vat"

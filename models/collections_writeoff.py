@@ -436,11 +436,18 @@ class CollectionsWriteoff(models.AbstractModel):
                 for part in group
             ]
             balance = sum(part.balance for part in group)
+            currencies = {part.item.currency_id for part in group}
             vals_list.append(
                 {
                     "move_type": "entry",
                     "journal_id": journal.id,
                     "company_id": company.id,
+                    # By its coins core tells what makes tax due on payment due.
+                    "currency_id": (
+                        currencies.pop()
+                        if len(currencies) == 1
+                        else company.currency_id
+                    ).id,
                     "partner_id": partner.id,
                     "fiscal_position_id": position.id,
                     "date": date,

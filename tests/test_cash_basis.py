@@ -61,6 +61,15 @@ class TestCashBasis(CashDiscountCommon, PaymentReturnCommon):
         self._return(payment, "2015-07-20")
         self._assert_undone(books, states, [invoice])
 
+    def test_discount_smaller_than_a_coin_of_the_company(self):
+        """As in dinars or dollars, where the company has yen."""
+        dinar = self.setup_other_currency("BHD", rates=[("2000-01-01", 0.001)])
+        invoice = self._create_invoice(0.25, taxes=[self.tax], currency_id=dinar.id)
+        self._pay(0.297, "2015-07-02", invoice, currency_id=dinar.id)
+        self.assertEqual(invoice.payment_state, "paid")
+        self.assertEqual(self._get_taken(invoice), [0.003])
+        self._assert_nothing_waits()
+
     def test_payments_of_two_months_at_once(self):
         invoice = self._create_invoice(1000, taxes=[self.tax])
         payments = [

@@ -1846,6 +1846,22 @@ class TestWriteoffCashBasis(WriteoffTaxCommon):
         self.assertTrue(all(waiting.mapped("reconciled")))
         self.assertEqual(self._get_balance(self.transition), 0)
 
+    def test_bits_smaller_than_a_coin_of_the_company(self):
+        """As in dinars or dollars, where the company has yen."""
+        dinar = self.setup_other_currency("BHD", rates=[("2016-01-01", 0.001)])
+        invoice = self._create_invoice([(1, self.due)], currency_id=dinar.id)
+        books, states = self._get_books(), self._get_states(invoice)
+        item = self._get_term_lines(invoice)
+        vals = {"move_line_id": item.id, "amount": 0.004}
+        moves = self._write_off(invoice, line_ids=[Command.create(vals)])
+        self.assertEqual(self._get_balance(self.tax_account), 0)
+        self.assertTrue(moves.line_ids.filtered("tax_repartition_line_id").reconciled)
+        moves |= self._write_off(invoice)
+        self.assertEqual(self._get_balance(self.tax_account), 0)
+        self.assertEqual(self._get_balance(self.transition), 0)
+        moves.action_reverse_writeoff()
+        self._assert_undone(books, states, invoice)
+
     def test_open_balance_with_tax_not_due(self):
         """A journal entry like those of a migration."""
         repartition = self.due.invoice_repartition_line_ids.filtered(
