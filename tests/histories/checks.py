@@ -359,6 +359,15 @@ def taxes_fall_due_with_what_is_paid(world):
                       AND waiting.tax_repartition_line_id IS NOT NULL
                       AND note.move_type <> 'entry'
                )
+           AND NOT ( -- or was when it was paid, and nothing of it fell due
+                   due.tax = 0
+                   AND EXISTS (
+                       SELECT 1
+                         FROM account_move reversal
+                        WHERE move.id IN (reversal.id, reversal.reversed_entry_id)
+                          AND reversal.reversed_entry_id IS NOT NULL
+                   )
+               )
            AND NOT EXISTS ( -- nor after such a difference was undone
                    SELECT 1
                      FROM account_move entry
