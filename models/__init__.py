@@ -48,6 +48,7 @@ from . import collections_worklist
 from . import collections_writeoff
 from . import collections_writeoff_reason
 from . import mail_mail
+from . import mail_scheduled_message
 from . import mail_template
 from . import mail_activity
 from . import mail_activity_type

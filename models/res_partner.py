@@ -834,6 +834,12 @@ class ResPartner(models.Model):
             self.env._("Open Customer") if len(self) == 1 else self.env._("Open List"),
         )
 
+    def _notify_get_recipients(self, message, msg_vals=False, **kwargs):
+        # EXTENDS mail: core forgets that followers are left out of what is sent later
+        if self.env.context.get("collections_skip_followers"):
+            kwargs["notify_skip_followers"] = True
+        return super()._notify_get_recipients(message, msg_vals=msg_vals, **kwargs)
+
     def _process_attachments_for_template_post(self, mail_template):
         # EXTENDS mail: our e-mails carry the spreadsheet of the customer
         result = super()._process_attachments_for_template_post(mail_template)

@@ -542,6 +542,7 @@ CONTEXT_OPTIONS = {
     "collections_pool_id",
     "collections_refresh_later",  # the settlement is checked again when it is booked
     "collections_refreshing",
+    "collections_skip_followers",  # fewer people are told of a message
     "collections_snapshot_id",
     "collections_statement_date_from",
     "collections_statement_date_to",

@@ -6,7 +6,7 @@ from freezegun import freeze_time
 from lxml import html
 from openpyxl import load_workbook
 
-from odoo import Command
+from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -348,6 +348,54 @@ class TestCollectionsEmail(CollectionsEmailCommon):
             ],
         )
         self.assertEqual(str(planned.date_deadline), "2026-04-07")
+
+    @freeze_time("2026-03-31")
+    def test_sent_later(self):
+        """The same people get it, and what is to be done with it is done then."""
+        follower = self.env["res.partner"].create(
+            {"name": "Follower", "email": "follower@contoso.example"}
+        )
+        self.partner.message_subscribe(
+            follower.ids, self.env.ref("mail.mt_comment").ids
+        )
+        old = self.partner.activity_schedule(
+            "mail.mail_activity_data_todo",
+            date_deadline="2026-03-30",
+            user_id=self.agent.id,
+        )
+        composer = self._open_composer()
+        composer.write(
+            {
+                "collections_followup_date": "2026-04-07",
+                "collections_close_activities": True,
+                "scheduled_date": "2026-04-01 08:00:00",
+            }
+        )
+        composer.action_schedule_message()
+        self.assertEqual(self.partner.activity_ids, old, "Nothing is sent yet")
+        with freeze_time("2026-04-01 09:00:00"), self.mock_mail_gateway():
+            self.env["mail.scheduled.message"]._post_messages_cron()
+        self.assertEqual(
+            [mail["email_to"] for mail in self._mails],
+            [['"Ann" <ann@contoso.example>']],
+        )
+        self.partner.invalidate_recordset()
+        self.assertRecordValues(
+            self.partner.activity_ids.filtered("active"),
+            [
+                {
+                    "user_id": self.agent.id,
+                    "summary": "Follow up the e-mail of 04/01/2026",
+                    "date_deadline": fields.Date.to_date("2026-04-07"),
+                }
+            ],
+        )
+
+    def test_nobody_to_send_to_later(self):
+        composer = self._open_composer()
+        composer.write({"partner_ids": False, "scheduled_date": "2099-04-01 08:00:00"})
+        with self.assertRaisesRegex(UserError, "has no recipient"):
+            composer.action_schedule_message()
 
     # === WHAT IS IN THE WAY === #
 

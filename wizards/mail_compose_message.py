@@ -120,6 +120,17 @@ class MailComposeMessage(models.TransientModel):
         # EXTENDS mail
         if not self._is_collections():
             return super()._action_send_mail_comment(res_ids)
+        self._check_collections_recipients()
+        messages = super()._action_send_mail_comment(res_ids)
+        self._close_collections_work(self._get_collections_customers())
+        self._plan_collections_work(self._get_collections_customers())
+        return messages
+
+    def _check_collections_recipients(self):
+        """Refuse an e-mail to nobody, or of a user who does not collect.
+
+        :raise UserError: when the e-mail has no recipient
+        """
         self.env["collections.recipient"]._check_agent()
         if not self.partner_ids:
             customers = self._get_collections_customers()
@@ -130,10 +141,30 @@ class MailComposeMessage(models.TransientModel):
                     customers=", ".join(customers.mapped("display_name")),
                 )
             )
-        messages = super()._action_send_mail_comment(res_ids)
-        self._close_collections_work(self._get_collections_customers())
-        self._plan_collections_work(self._get_collections_customers())
-        return messages
+
+    def _action_schedule_message(self):
+        # EXTENDS mail
+        for composer in self:
+            if composer._is_collections():
+                composer._check_collections_recipients()
+        return super()._action_schedule_message()
+
+    def _prepare_schedule_message_post_values(self, post_values):
+        # EXTENDS mail: what is sent later goes to the same people, and what is to be
+        # done with it is done then
+        vals = super()._prepare_schedule_message_post_values(post_values)
+        if self._is_collections():
+            vals["send_context"] = {
+                **vals["send_context"],
+                "collections_skip_followers": self.notify_skip_followers,
+                "collections_work": {
+                    "collections_followup_date": fields.Date.to_string(
+                        self.collections_followup_date
+                    ),
+                    "collections_close_activities": self.collections_close_activities,
+                },
+            }
+        return vals
 
     def _action_send_mail_mass_mail(self, res_ids, auto_commit=False):
         # EXTENDS mail: e-mails to many customers have a work list and a report
