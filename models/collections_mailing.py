@@ -332,9 +332,11 @@ class CollectionsMailing(models.Model):
         lines.filtered(lambda line: line.state == "pending").sudo().write(
             {"state": "failed", "reason": self.env._("No e-mail was made")}
         )
-        composer._close_collections_work(lines.partner_id)
+        # Who was not written to, being on the blacklist, say, is as he was before.
+        written = lines.filtered(lambda line: line.state in ("queued", "sent"))
+        composer._close_collections_work(written.partner_id)
         # An e-mail that is sent again was planned with the first try.
-        unplanned = lines.filtered(lambda line: not line.activity_id.active)
+        unplanned = written.filtered(lambda line: not line.activity_id.active)
         activities = composer._plan_collections_work(unplanned.partner_id)
         for line in unplanned.filtered(lambda line: line.partner_id in activities):
             line.sudo().activity_id = activities[line.partner_id]

@@ -655,6 +655,35 @@ class TestCollectionsMailing(CollectionsEmailCommon):
             self._get_results(mailing)["C1"], ("skipped", "Blacklisted Address")
         )
 
+    def test_who_is_not_written_to_keeps_his_activities(self):
+        """Nor is anything planned that follows an e-mail which was never made."""
+        self.env["mail.blacklist"]._add("c1@many.example")
+        skipped, written = (
+            self.customers.filtered(lambda customer, name=name: customer.name == name)
+            for name in ("C1", "C2")
+        )
+        activities = {
+            customer: customer.activity_schedule(
+                "mail.mail_activity_data_todo",
+                date_deadline="2026-01-01",
+                user_id=self.agent.id,
+            )
+            for customer in skipped | written
+        }
+        with self.mock_mail_gateway():
+            mailing = self._send(
+                skipped | written,
+                collections_followup_date="2030-01-31",
+                collections_close_activities=True,
+            )
+        self.assertEqual(self._get_results(mailing)["C1"][0], "skipped")
+        self.assertEqual(skipped.activity_ids, activities[skipped])
+        self.assertEqual(mailing.line_ids.activity_id, written.activity_ids)
+        self.assertEqual(
+            activities[written].feedback,
+            f"E-mail sent: {self.company.name}: open items of C2",
+        )
+
     def test_stop(self):
         many = self._create_customers(AT_ONCE + 1, "M")
         with self.mock_mail_gateway():

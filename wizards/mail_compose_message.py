@@ -197,9 +197,17 @@ class MailComposeMessage(models.TransientModel):
 
         :param customers: the `res.partner` that were written to
         """
-        if self.collections_close_activities:
-            self._get_due_activities(customers).action_feedback(
-                feedback=self.env._("E-mail sent: %(subject)s", subject=self.subject)
+        if not self.collections_close_activities:
+            return
+        activities = self._get_due_activities(customers)
+        subjects = dict.fromkeys(activities.mapped("res_id"), self.subject)
+        if self.composition_mode == "mass_mail":
+            subjects = self._render_field("subject", list(subjects), compute_lang=True)
+        for customer_id, due in activities.grouped("res_id").items():
+            due.action_feedback(
+                feedback=self.env._(
+                    "E-mail sent: %(subject)s", subject=subjects[customer_id]
+                )
             )
 
     def _plan_collections_work(self, customers):
