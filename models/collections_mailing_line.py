@@ -100,10 +100,35 @@ class CollectionsMailingLine(models.Model):
         """
         states = {"outgoing": "queued", "exception": "failed", "cancel": "skipped"}
         state = states.get(mail.state, "sent")
-        vals = {"state": state, "reason": False}
+        vals = {"state": state, "reason": False, **self._prepare_recipient_vals(mail)}
         if state in ("failed", "skipped"):
             vals["reason"] = self._get_failure_text(mail, mail.failure_type)
         self.sudo().write(vals)
+
+    def _prepare_recipient_vals(self, mail):
+        """Return who an e-mail goes to, where that is not who it was meant for.
+
+        Addresses may have changed since the mailing was started, and templates of the
+        company's own may have recipients of their own.
+
+        :param mail: the `mail.mail` that the composer made
+        :rtype: dict
+        """
+        self.ensure_one()
+        recipient = mail.recipient_ids[:1]
+        if not recipient or (recipient.id, recipient.email) == (
+            self.recipient_id.id,
+            self.email,
+        ):
+            return {}
+        found = self.env["collections.recipient"]._get_recipients(
+            self.partner_id, self.mailing_id.kind, self.company_id
+        )[self.partner_id.id]
+        return {
+            "recipient_id": recipient.id,
+            "email": recipient.email,
+            "rule": found["recipient_id"] == recipient.id and found["rule"],
+        }
 
     @api.model
     def _get_failure_text(self, mail, failure_type):

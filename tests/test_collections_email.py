@@ -684,6 +684,40 @@ class TestCollectionsMailing(CollectionsEmailCommon):
             f"E-mail sent: {self.company.name}: open items of C2",
         )
 
+    def test_report_names_who_got_the_e_mail(self):
+        """Whatever changed between the start of the mailing and its e-mails."""
+        many = self._create_customers(AT_ONCE + 1, "M")
+        same, moved, chosen = many[:3]
+        with self.mock_mail_gateway():
+            mailing = self._send(many)
+            moved.email = "new@many.example"
+            chosen.collections_contact_id = self.env["res.partner"].create(
+                {"name": "Bo", "parent_id": chosen.id, "email": "bo@many.example"}
+            )
+            mailing._process()
+            self.env["mail.mail"].process_email_queue()
+        line_by_customer = {line.partner_id: line for line in mailing.line_ids}
+        for customer, email, rule in (
+            (same, "m0@many.example", "The customer's own e-mail address"),
+            (moved, "new@many.example", "The customer's own e-mail address"),
+            (chosen, "bo@many.example", "Collections contact of the customer"),
+        ):
+            line = line_by_customer[customer]
+            self.assertEqual((line.email, line.rule), (email, rule))
+            name = line.recipient_id.name
+            self.assertIn(
+                [f'"{name}" <{email}>'], [mail["email_to"] for mail in self._mails]
+            )
+
+    def test_report_of_a_template_with_recipients_of_its_own(self):
+        template = self.company._get_collections_template("collections")
+        template.partner_to = str(self.contact.id)
+        with self.mock_mail_gateway():
+            mailing = self._send(self.customers[1:])
+        self.assertEqual(mailing.line_ids.recipient_id, self.contact)
+        self.assertEqual(set(mailing.line_ids.mapped("email")), {"ann@contoso.example"})
+        self.assertEqual(set(mailing.line_ids.mapped("rule")), {False})
+
     def test_stop(self):
         many = self._create_customers(AT_ONCE + 1, "M")
         with self.mock_mail_gateway():
