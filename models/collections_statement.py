@@ -329,8 +329,8 @@ class CollectionsStatement(models.AbstractModel):
         """Return the payments of the last twelve months by customer, latest first.
 
         Payments are what Odoo's payments and bank statement lines booked on the
-        customer; what was paid back is negative. What is not applied stands among the
-        open items.
+        customer; what was paid back, or the bank has returned, is negative. What is not
+        applied stands among the open items.
         """
         rows = self.env.execute_query(
             SQL(
@@ -344,7 +344,11 @@ class CollectionsStatement(models.AbstractModel):
              LEFT JOIN account_payment payment ON payment.id = move.origin_payment_id
                  WHERE %(where)s AND line.date > %(since)s AND line.date <= %(date)s
                    AND (move.origin_payment_id IS NOT NULL
-                        OR move.statement_line_id IS NOT NULL)
+                        OR move.statement_line_id IS NOT NULL
+                        OR EXISTS (
+                            SELECT FROM collections_payment_return returned
+                             WHERE returned.move_id IN (move.id, move.reversed_entry_id)
+                        ))
               ORDER BY line.date DESC, line.id DESC
                 """,
                 where=self._get_ledger_condition_sql(query, contact_ids),

@@ -1,3 +1,5 @@
+from freezegun import freeze_time
+
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
@@ -963,6 +965,29 @@ class TestPaymentReturn(PaymentReturnCommon):
         payment.action_undo_return()
         self.assertEqual(wizard.return_ids.undo_user_id, manager)
         self.assertEqual(invoice.payment_state, "paid")
+
+    @freeze_time("2026-03-31")
+    def test_statement_does_not_count_the_money_that_went_back(self):
+        invoice = self._create_item(self.partner, 500, "2026-01-31")
+        payment = self._pay(500, "2026-02-10", invoice)
+        payment_return = self._return(payment, "2026-02-20", comment="R01")
+        Statement = self.env["collections.statement"]
+
+        def get_payments(date):
+            period = Statement._get_period(date_to=date)
+            statements = Statement._get_statements(self.partner, period=period)
+            payments = statements[self.partner.id]["payments"]
+            return [(line["name"], line["amount"]) for line in payments]
+
+        paid = (payment.name, 500.0)
+        entry = payment_return.move_id
+        returned = (entry.name, -500.0)
+        self.assertEqual(get_payments("2026-03-31"), [returned, paid])
+        self.assertEqual(get_payments("2026-02-15"), [paid])
+        payment_return.action_undo("2026-03-10")
+        undone = (entry.reversal_move_ids.name, 500.0)
+        self.assertEqual(get_payments("2026-03-31"), [undone, returned, paid])
+        self.assertEqual(get_payments("2026-03-01"), [returned, paid])
 
     # === WHO HAS TO KNOW === #
 
