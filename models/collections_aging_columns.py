@@ -169,15 +169,36 @@ class CollectionsAgingColumns(models.AbstractModel):
             record.collections_balance_id = balance_ids.get(record._origin.id)
 
     def _search_collections_balance_id(self, operator, value):
-        path = f"{self._collections_partner_field}.collections_balance_ids"
-        definition = Domain("definition_id", "=", self._get_definition_on_screen().id)
+        # What is found is what the columns show: the figures of one company.
+        Balance = self.env["collections.aging.balance"]
         if operator == "any":
-            return Domain(path, "any", Domain(value) & definition)
-        if operator == "in" and set(value) == {False}:
-            return ~Domain(path, "any", definition)
+            return self._get_collections_balance_domain(Balance._search(value))
         if operator == "in":
-            return Domain(path, "any", Domain("id", "in", value))
+            found = Balance._search([("id", "in", [key for key in value if key])])
+            domain = self._get_collections_balance_domain(found)
+            if False in value:
+                every = Balance._search([("is_current", "=", True)])
+                domain |= ~self._get_collections_balance_domain(every)
+            return domain
         return NotImplemented
+
+    @api.model
+    def _get_collections_balance_domain(self, balances):
+        """Return the domain of the records that show one of some aged balances.
+
+        :param Query balances: on `collections.aging.balance`
+        """
+        return Domain(
+            "id",
+            "in",
+            SQL(
+                "(SELECT origin.id FROM %s AS origin "
+                "JOIN collections_aging_balance balance ON %s WHERE balance.id IN %s)",
+                SQL.identifier(self._table),
+                self._get_collections_balance_condition_sql("origin"),
+                balances.subselect(),
+            ),
+        )
 
     @api.model
     def _get_definition_on_screen(self):
@@ -197,14 +218,22 @@ class CollectionsAgingColumns(models.AbstractModel):
 
         :param str alias: the table of the model in the query
         """
-        partner = SQL.identifier(alias, self._collections_partner_field)
         return SQL(
-            """(
-            SELECT balance.id FROM collections_aging_balance balance
-             WHERE balance.is_current AND balance.partner_id = %s
-               AND balance.definition_id = %s AND balance.company_id = %s
-            )""",
-            partner,
+            "(SELECT balance.id FROM collections_aging_balance balance WHERE %s)",
+            self._get_collections_balance_condition_sql(alias),
+        )
+
+    @api.model
+    def _get_collections_balance_condition_sql(self, alias):
+        """Return that a row is the latest one of the customer; alias `balance`.
+
+        :param str alias: the table of the model in the query
+        """
+        name = self._collections_partner_field
+        return SQL(
+            "balance.is_current AND balance.partner_id = %s "
+            "AND balance.definition_id = %s AND balance.company_id = %s",
+            SQL.identifier(alias, name, to_flush=self._fields[name]),
             self._get_definition_on_screen().id or 0,
             self._get_collections_company_sql(alias),
         )

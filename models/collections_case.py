@@ -126,7 +126,7 @@ class CollectionsCase(models.Model):
     @api.model
     def _get_collections_company_sql(self, alias):
         # OVERRIDE: a case is one company's
-        return SQL.identifier(alias, "company_id")
+        return SQL.identifier(alias, "company_id", to_flush=self._fields["company_id"])
 
     # === CONSTRAINTS === #
 

@@ -1,5 +1,6 @@
 from freezegun import freeze_time
 
+from odoo import Command
 from odoo.tests import Form, tagged
 
 from .common import AGENT, CollectionsCommon
@@ -111,6 +112,62 @@ class TestCollectionsActivity(CollectionsCommon):
         )
         view = Activity.get_aging_view(pool.id)
         self.assertEqual(Activity.search(domain + view["domain"]), other)
+
+    @freeze_time("2026-03-31")
+    def test_filters_find_what_the_columns_show(self):
+        """With two companies in use, those are the figures of the current one."""
+        other = self.setup_other_company()["company"]
+        debtor = self._create_customer("Owes the other company")
+        invoice = (
+            self.env["account.move"]
+            .with_company(other)
+            .create(
+                {
+                    "move_type": "out_invoice",
+                    "partner_id": debtor.id,
+                    "invoice_date": "2026-02-01",
+                    "invoice_line_ids": [
+                        Command.create({"name": "Goods", "price_unit": 30.0})
+                    ],
+                }
+            )
+        )
+        invoice.action_post()
+        self._run_snapshot("2026-03-31")
+        self.env["collections.aging.snapshot"].with_company(other).create(
+            {
+                "company_id": other.id,
+                "date": "2026-03-31",
+                "definition_id": self.definition.id,
+            }
+        ).action_run()
+        case = self.env["collections.case"].create(
+            {"name": "Lawsuit", "partner_id": debtor.id, "company_id": other.id}
+        )
+        activities = self._plan(self.partner) + self._plan(debtor)
+        both = self._create_user("both", AGENT, companies=self.company + other)
+        for companies, shown in (
+            (self.company + other, activities[0]),
+            (other + self.company, activities[1]),
+        ):
+            Activity = activities.with_user(both).with_context(
+                allowed_company_ids=companies.ids,
+                collections_definition_id=self.definition.id,
+            )
+            domain = [("id", "in", activities.ids)]
+            for condition in (
+                ("collections_balance_id", "!=", False),
+                ("collections_amount_due", ">", 1),
+            ):
+                self.assertEqual(Activity.search([*domain, condition]), shown)
+            self.assertEqual(
+                Activity.search([*domain, ("collections_balance_id", "=", False)]),
+                activities - shown,
+            )
+            found = case.with_env(Activity.env).search(
+                [("id", "=", case.id), ("collections_amount_due", ">", 1)]
+            )
+            self.assertEqual(found, case, "A case has the figures of its own company")
 
     def test_everybody_else_works_with_activities_as_before(self):
         user = self._create_user(
