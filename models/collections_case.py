@@ -216,6 +216,12 @@ class CollectionsCase(models.Model):
                 else False
             )
         result = super().write(vals) if vals else True
+        if "partner_id" in vals:
+            # What is planned, and was done, is about the customer of the case.
+            activities_sudo = self.env["mail.activity"].sudo()
+            activities_sudo.with_context(active_test=False).search(
+                [("res_model", "=", self._name), ("res_id", "in", self.ids)]
+            )._compute_collections_partner_id()
         for case in self:
             case._apply_item_commands(commands or [])
         return result

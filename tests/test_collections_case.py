@@ -167,6 +167,19 @@ class TestCollectionsCase(CollectionsCommon):
         self.partner.parent_id = False
         self.assertEqual(case.partner_id, company)
 
+    def test_activities_follow_the_customer_of_the_case(self):
+        case = self._create_case()
+        to_do, done = (
+            case.activity_schedule("mail.mail_activity_data_todo", user_id=user.id)
+            for user in (self.agent, self.env.user)
+        )
+        done.action_feedback("Called")
+        self.assertEqual((to_do + done).collections_partner_id, self.partner)
+        other = self._create_customer("Other")
+        case.partner_id = other
+        self.env.invalidate_all()
+        self.assertEqual((to_do + done).collections_partner_id, other)
+
     def test_contact_person_means_the_company(self):
         contact = self.env["res.partner"].create(
             {"name": "Ann", "parent_id": self.partner.id}
