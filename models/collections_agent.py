@@ -106,17 +106,17 @@ class CollectionsAgent(models.Model):
         return agents
 
     def write(self, vals):
-        previous_teams = {agent: agent.team_id for agent in self}
+        before = {agent: (agent.team_id, agent.user_id) for agent in self}
         result = super().write(vals)
-        for agent, team in previous_teams.items():
-            if team != agent.team_id or not agent.active:
-                agent._leave_team(team)
+        for agent, (team, user) in before.items():
+            if (team, user) != (agent.team_id, agent.user_id) or not agent.active:
+                agent._leave_team(team, user)
         self._join_team()
         return result
 
     def unlink(self):
         for agent in self:
-            agent._leave_team(agent.team_id)
+            agent._leave_team(agent.team_id, agent.user_id)
         return super().unlink()
 
     @api.model
@@ -183,8 +183,13 @@ class CollectionsAgent(models.Model):
             if users:
                 team.member_ids = [Command.link(user.id) for user in users]
 
-    def _leave_team(self, team):
+    def _leave_team(self, team, user):
+        """Take a user out of a team, unless he is another agent of it.
+
+        :param team: the `collections.team` that the agent was in
+        :param user: the `res.users` that the agent was
+        """
         self.ensure_one()
         others = self.search([("team_id", "=", team.id), ("id", "!=", self.id)])
-        if self.user_id not in others.user_id:
-            team.member_ids = [Command.unlink(self.user_id.id)]
+        if user not in others.user_id:
+            team.member_ids = [Command.unlink(user.id)]

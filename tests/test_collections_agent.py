@@ -67,6 +67,11 @@ class TestCollectionsAgent(CollectionsCommon):
         agent.unlink()
         self.assertFalse(second.member_ids)
 
+    def test_somebody_else_takes_over(self):
+        agent = self.Agent.create({"user_id": self.user.id})
+        agent.user_id = self.colleague
+        self.assertEqual(agent.team_id.member_ids, self.colleague)
+
     def test_a_user_is_an_agent_of_a_company_once(self):
         self.Agent.create({"user_id": self.user.id})
         with mute_logger("odoo.sql_db"), self.assertRaises(psycopg2.IntegrityError):
