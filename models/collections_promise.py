@@ -307,26 +307,34 @@ class CollectionsPromise(models.Model):
                       ) discount ON TRUE
                      WHERE cash.match_id IS NULL
                   GROUP BY line.id
-                ), outcome AS (
-                    SELECT line.promise_id,
-                           SUM(line.amount) AS promised,
-                           SUM(GREATEST(
+                ), item AS (
+                    SELECT line.promise_id, line.is_posted, line.amount,
+                           GREATEST(
                                COALESCE(received.in_time, 0) - line.paid_before, 0
-                           )) FILTER (WHERE line.is_posted) AS received,
-                           SUM(GREATEST(
+                           ) AS received,
+                           GREATEST(
                                line.total - COALESCE(relieved.amount, 0)
                                - COALESCE(received.before, 0) - line.paid_before,
                                0
-                           )) FILTER (WHERE line.is_posted) AS payable
+                           ) AS payable
                       FROM line
                  LEFT JOIN received ON received.line_id = line.id
                  LEFT JOIN relieved ON relieved.line_id = line.id
-                  GROUP BY line.promise_id
+                ), outcome AS (
+                    -- Of each item no more than can be paid: what is promised of one
+                    -- that was credited is not owed with another.
+                    SELECT promise_id,
+                           SUM(LEAST(amount, payable)) FILTER (WHERE is_posted)
+                               AS promised,
+                           SUM(received) FILTER (WHERE is_posted) AS received,
+                           SUM(payable) FILTER (WHERE is_posted) AS payable
+                      FROM item
+                  GROUP BY promise_id
                 ), verdict AS (
                     SELECT promise.id, promise.state AS old_state,
                            COALESCE(outcome.received, 0) AS received,
-                           CASE WHEN outcome.received > 0 AND outcome.received
-                                     >= LEAST(outcome.promised, outcome.payable)
+                           CASE WHEN outcome.received > 0
+                                 AND outcome.received >= outcome.promised
                                 THEN 'kept'
                                 WHEN COALESCE(outcome.payable, 0) <= 0 THEN 'void'
                                 WHEN promise.date >= %(today)s THEN 'open'

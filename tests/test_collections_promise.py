@@ -183,6 +183,32 @@ class TestCollectionsPromise(PromiseCommon):
             self._assert_promise(other, "void", 0.0)
         self.assertEqual(self.partner.collections_promise_judged_count, 1)
 
+    def test_promise_of_a_part_with_one_item_credited(self):
+        """What was promised of that item is not owed with the other one."""
+        items = self.item | self.other_item
+        with freeze_time("2026-03-10"):
+            promise = self._promise(items, amount=350)
+            self.assertEqual(promise.line_ids.mapped("amount"), [300.0, 50.0])
+            credit = self._create_item(self.partner, -300, "2026-03-11")
+            self._match(credit, self.invoice)
+            self._assert_promise(promise, "open", 0.0)
+            self._pay(40, "2026-03-15", self.other_invoice)
+            self._assert_promise(promise, "open", 40.0)
+            self._pay(10, "2026-03-16", self.other_invoice)
+            self._assert_promise(promise, "kept", 50.0)
+            self.assertEqual(self.other_item.collections_status, "not_disputed")
+
+    def test_promise_of_a_part_with_one_item_cancelled(self):
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item | self.other_item, amount=350)
+            self._pay(50, "2026-03-15", self.other_invoice)
+            self._assert_promise(promise, "open", 50.0)
+            self.invoice.button_draft()
+            self.invoice.button_cancel()
+        with freeze_time("2026-03-21"):
+            self._run_snapshot("2026-03-21")
+            self._assert_promise(promise, "kept", 50.0)
+
     def test_what_is_closed_after_the_day_changes_no_verdict(self):
         credit = self._create_item(self.partner, -200, "2026-05-31")
         with freeze_time("2026-03-10"):
