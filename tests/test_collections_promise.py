@@ -2,7 +2,7 @@ from unittest.mock import patch
 
 from freezegun import freeze_time
 
-from odoo import fields
+from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
@@ -770,6 +770,27 @@ class TestCollectionsStatusWizard(PromiseCommon):
         )
 
     @freeze_time("2026-03-10")
+    def test_nobody_is_reminded_of_what_was_not_promised(self):
+        """Credits that are selected with the invoices are left out."""
+        other = self._create_customer("Has a credit")
+        credit = self._get_term_lines(self._create_item(other, -50, "2026-03-01"))
+        wizard = (
+            self.env["collections.status.wizard"]
+            .with_user(self.agent)
+            .create(
+                {
+                    "line_ids": [Command.set((self.item | credit).ids)],
+                    "status": "promised",
+                    "promise_date": "2099-12-31",
+                }
+            )
+        )
+        self.assertIn("Credits are not promised", wizard.left_out_message)
+        wizard.action_apply()
+        self.assertEqual(credit.collections_status, "not_disputed")
+        self.assertTrue(self.partner.activity_ids)
+        self.assertFalse(other.activity_ids)
+
     def test_dispute_in_bulk_without_reminder(self):
         wizard = self._open_wizard(self.item + self.other_item)
         with Form(wizard) as form:

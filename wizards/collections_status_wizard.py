@@ -61,7 +61,13 @@ class CollectionsStatusWizard(models.TransientModel):
             concerned = wizard._get_concerned_items()
             left_out = len(wizard.line_ids) - len(concerned)
             wizard.left_out_message = False
-            if left_out:
+            if left_out and not wizard.amount:
+                wizard.left_out_message = self.env._(
+                    "Credits are not promised. Items that nothing is noted on: "
+                    "%(count)s.",
+                    count=left_out,
+                )
+            elif left_out:
                 wizard.left_out_message = self.env._(
                     "This amount is put on the items by due date: on %(items)s. "
                     "Items that nothing is noted on: %(count)s.",
@@ -72,9 +78,15 @@ class CollectionsStatusWizard(models.TransientModel):
                 )
 
     def _get_concerned_items(self):
-        """Return the items that the amount is put on, all of them without an amount."""
+        """Return the items that something is noted on.
+
+        With an amount those that it is put on; without, all of them, but credits are
+        not promised.
+        """
         self.ensure_one()
         items = self.line_ids._origin
+        if self.status == "promised" and not self.amount:
+            return items.filtered(lambda item: item.amount_residual_currency > 0)
         if (
             self.status not in ("promised", "disputed")
             or not self.amount
