@@ -196,16 +196,22 @@ class CollectionsMailing(models.Model):
     def _prepare_mailing_vals(self, composer):
         """Return the values of the mailing that a composer asks for."""
         period = self.env["collections.statement"]._get_period()
+        kind = composer.template_id.collections_kind
+        # A statement keeps its days when it is sent again; what is open is said as of
+        # the day on which the e-mail is made, unless one was chosen.
+        has_days = kind == "statement" or bool(
+            self.env.context.get("collections_statement_date_to")
+        )
         return {
             "subject": composer.subject,
             "body": composer.body,
-            "kind": composer.template_id.collections_kind,
+            "kind": kind,
             "template_id": composer.template_id.id,
             "email_from": composer.email_from,
             "user_id": self.env.uid,
             "company_id": self.env["collections.recipient"]._get_company().id,
-            "statement_date_from": period.date_from,
-            "statement_date_to": period.date_to,
+            "statement_date_from": has_days and period.date_from,
+            "statement_date_to": has_days and period.date_to,
             "statement_open_only": period.open_only,
             "attachment_ids": [Command.set(composer.attachment_ids.ids)],
             "followup_date": composer.collections_followup_date,

@@ -758,6 +758,35 @@ class TestCollectionsMailing(CollectionsEmailCommon):
         self.assertEqual(mailing.state, "done")
         self.assertFalse(self._get_followups())
 
+    def test_sent_again_says_what_is_open_by_then(self):
+        """Who has paid since the first try is not reminded."""
+        paid, part = self.customers[1:3]
+        with freeze_time("2026-03-10"), self.mock_mail_gateway():
+            mailing = self._send(paid | part)
+            statements = self._send(paid | part, "statement")
+            lines = mailing.line_ids | statements.line_ids
+            self.env["mail.mail"].search(
+                [("collections_mailing_line_id", "in", lines.ids)]
+            ).cancel()
+        for customer, amount in ((paid, 10), (part, 4)):
+            items = self.env["account.move.line"].search(
+                [("partner_id", "=", customer.id), ("reconciled", "=", False)]
+            )
+            payment = self._create_payment(customer, amount, "2026-03-20")
+            self._match(payment, items.move_id)
+        with freeze_time("2026-04-10"), self.mock_mail_gateway():
+            mailing.with_user(self.agent).action_retry()
+            self.env["mail.mail"].process_email_queue()
+        self.assertEqual(
+            self._get_results(mailing),
+            {paid.name: ("skipped", "Nothing is open"), part.name: ("sent", "")},
+        )
+        [mail] = self._mails
+        self.assertIn("6.00", mail["body"])
+        self.assertEqual(
+            statements.statement_date_to, fields.Date.to_date("2026-03-10")
+        )
+
     def test_follow_up_that_was_closed_by_sending_again(self):
         with self.mock_mail_gateway():
             mailing = self._send(
