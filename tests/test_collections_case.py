@@ -167,6 +167,27 @@ class TestCollectionsCase(CollectionsCommon):
         self.partner.parent_id = False
         self.assertEqual(case.partner_id, company)
 
+    def test_customer_merged_into_a_contact_takes_everything_along(self):
+        case = self._create_case(move_line_ids=[Command.set(self.items[0].ids)])
+        self.items[1].with_user(self.agent).action_set_collections_status(
+            "promised", promise_date="2030-01-01"
+        )
+        promise = self.items[1].collections_promise_line_ids.promise_id
+        activity = self.partner.activity_schedule(
+            "credit_collections.mail_activity_type_reminder", user_id=self.agent.id
+        )
+        company = self._create_customer("Parent", is_company=True)
+        contact = self._create_customer("Contact", parent_id=company.id)
+        self.env["base.partner.merge.automatic.wizard"]._merge(
+            (self.partner + contact).ids, contact
+        )
+        self.env.invalidate_all()
+        self.assertEqual(self.items.partner_id, company)
+        self.assertEqual(case.partner_id, company)
+        self.assertEqual(promise.partner_id, company)
+        self.assertEqual(activity.collections_partner_id, company)
+        self.assertEqual(self.items.collections_history_ids.partner_id, company)
+
     def test_activities_follow_the_customer_of_the_case(self):
         case = self._create_case()
         to_do, done = (

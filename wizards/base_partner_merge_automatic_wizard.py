@@ -16,6 +16,9 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
         scopes = Balance._merge_partners(src_partners, dst_partner)
         result = super()._update_foreign_keys(src_partners, dst_partner)
         customer = dst_partner.commercial_partner_id
+        if customer != dst_partner:
+            # Core gave the cases, promises and the like of a customer to a contact.
+            dst_partner._move_collections_to(customer)
         Snapshot = self.env["collections.aging.snapshot"].sudo()
         # One row is current in any case: that of the last run, put together.
         Snapshot._update_current(scopes)
