@@ -412,6 +412,34 @@ class AccountMoveLine(models.Model):
             {line: line._prepare_last_promise_vals() for line in lines_sudo}, source
         )
 
+    def _leave_collections_customer(self, partner_id):
+        """Take back what was said about items that become another customer's.
+
+        Open promises and cases are about what a customer owes.
+
+        :param partner_id: id of the `res.partner` who has the items from now on, or
+            False
+        """
+        partner_sudo = self.env["res.partner"].sudo().browse(partner_id or [])
+        # Whoever may give the document to another customer does not see all of this.
+        moving_sudo = self.sudo().filtered(
+            lambda line: (
+                (line.collections_status_date or line.collections_case_id)
+                and line.partner_id.commercial_partner_id
+                != partner_sudo.commercial_partner_id
+            )
+        )
+        moving_sudo.collections_promise_line_ids._withdraw()
+        marked_sudo = moving_sudo.filtered(
+            lambda line: line.collections_status not in (False, "not_disputed")
+        )
+        vals = self._prepare_collections_status_vals("not_disputed", False, False)
+        marked_sudo._write_collections_statuses(
+            dict.fromkeys(marked_sudo, vals),
+            comment=self.env._("The document was given to another customer."),
+        )
+        moving_sudo._move_to_case(self.env["collections.case"])
+
     def _prepare_last_promise_vals(self):
         """Return the values that the last promise puts on an item.
 

@@ -507,6 +507,42 @@ class TestCollectionsPromise(PromiseCommon):
         lines.remove_move_reconcile()
         self._assert_promise(promise, "open", 0.0, "promised")
 
+    def test_invoice_given_to_another_customer(self):
+        """He has promised nothing, and the first one owes it no more."""
+        bookkeeper = self._create_user("bookkeeper", "account.group_account_invoice")
+        with freeze_time("2026-03-10"):
+            promise = self._promise(self.item | self.other_item)
+            self.other_item.with_user(self.agent).action_set_collections_status(
+                "disputed", reason="Not ours"
+            )
+            case = self.env["collections.case"].create(
+                {"name": "Whose?", "partner_id": self.partner.id}
+            )
+            items = self.item | self.other_item
+            items.action_assign_collections_case(case.id)
+            other = self._create_customer("Right customer")
+            contact = self._create_customer("Contact", parent_id=self.partner.id)
+            for invoice, partner in (
+                (self.invoice, other),
+                (self.other_invoice, contact),
+            ):
+                invoice = invoice.with_user(bookkeeper)
+                invoice.button_draft()
+                invoice.partner_id = partner
+                invoice.action_post()
+            self.assertEqual(self.item.partner_id, other)
+            self._assert_promise(promise, "withdrawn", 0.0)
+        with freeze_time("2026-03-21"):
+            self._run_snapshot("2026-03-21")
+        self._assert_promise(promise, "withdrawn", 0.0)
+        self.env.invalidate_all()
+        self.assertEqual(
+            items.mapped("collections_status"), ["not_disputed", "disputed"]
+        )
+        self.assertFalse(self.item.collections_promise_date)
+        self.assertEqual(case.move_line_ids, self.other_item, "A contact is the same")
+        self.assertEqual(self.item.collections_history_ids[0].partner_id, self.partner)
+
     @freeze_time("2026-03-10")
     def test_items_that_are_deleted_are_promised_no_more(self):
         promise = self._promise(self.item + self.other_item)
