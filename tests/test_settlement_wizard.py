@@ -264,6 +264,37 @@ class TestSettlementWizard(CashDiscountCommon):
         self.assertEqual(invoice.amount_residual, 0.0)
         self.assertEqual(self._get_taken(invoice), [10.0])
 
+    def test_amount_entered_without_terms_in_several_payments(self):
+        """Once, each payment was of all that is open, and the rest of it stayed."""
+        euro = self.setup_other_currency("EUR", rates=[("2015-01-01", 0.5)])
+        none = self.env["account.payment.term"].create({"name": "At once"})
+        for currencies, values in (
+            ((self.company.currency_id, euro), {}),
+            ((euro, euro), {"group_payment": False}),
+        ):
+            invoices = [
+                self._create_invoice(1000, term=none, currency_id=currency.id)
+                for currency in currencies
+            ]
+            wizard = self._create_settlement(
+                self._get_term_lines(*invoices), date="2015-07-02"
+            )
+            self._get_line(wizard, invoices[0]).amount_to_settle = 100.0
+            self._get_line(wizard, invoices[1]).cash_discount_to_take = 20.0
+            register = self.env["account.payment.register"].browse(
+                wizard.action_settle()["res_id"]
+            )
+            register.write(values)
+            payments = register._create_payments()
+            self.assertEqual(sorted(payments.mapped("amount")), [100.0, 980.0])
+            self.assertTrue(all(self._get_term_lines(*payments).mapped("reconciled")))
+            self.assertEqual(
+                [invoice.amount_residual for invoice in invoices], [900.0, 0.0]
+            )
+            self.assertEqual(
+                [self._get_taken(invoice) for invoice in invoices], [[0.0], [20.0]]
+            )
+
     def test_entries_by_hand_stay_until_the_line_changes(self):
         invoice, other = self._create_invoice(1000), self._create_invoice(500)
         wizard = self._create_settlement(invoice, date="2015-07-02")

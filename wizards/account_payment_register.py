@@ -464,7 +464,10 @@ class AccountPaymentRegister(models.TransientModel):
         )
         lines = batch_result["lines"]
         CashDiscount = wizard.env["collections.cash.discount"]
-        if any(CashDiscount._replaces_core(line) for line in lines):
+        decided = wizard._get_decided("amount")
+        if any(
+            line.id in decided or CashDiscount._replaces_core(line) for line in lines
+        ):
             amounts = wizard._get_amounts_to_settle(lines)
             vals["amount"] = abs(lines[0].currency_id.round(sum(amounts.values())))
         return vals
