@@ -199,6 +199,30 @@ class TestCashDiscountRegister(CashDiscountCommon):
         self.assertEqual(invoice.amount_residual, 0.0)
         self.assertTrue(self._get_term_lines(payment).reconciled)
 
+    def test_several_payments_shown_in_a_third_currency(self):
+        """Once, at another rate than the invoices' no discount was shown."""
+        euro = self.setup_other_currency(
+            "EUR", rates=[("2015-01-01", 0.5), ("2015-07-01", 0.4)]
+        )
+        pound = self.setup_other_currency("GBP", rates=[("2015-01-01", 0.8)])
+        journal = self.env["account.journal"].create(
+            {"name": "Pounds", "code": "GBP", "type": "bank", "currency_id": pound.id}
+        )
+        invoices = [
+            self._create_invoice(1000, partner_id=partner.id, currency_id=euro.id)
+            for partner in (self.partner, self.partner_b)
+        ]
+        wizard = self._create_register(
+            *invoices, payment_date="2015-07-02", journal_id=journal.id
+        )
+        self.assertEqual(wizard.currency_id, pound)
+        self.assertEqual(wizard.cash_discount_available, 32.0)
+        self.assertEqual(wizard.cash_discount_to_take, 32.0)
+        wizard._create_payments()
+        self.assertEqual(
+            [self._get_taken(invoice) for invoice in invoices], [[10.0], [10.0]]
+        )
+
     def test_another_currency(self):
         """An invoice in euro paid in dollar, at the rate of the day."""
         euro = self.setup_other_currency(

@@ -295,6 +295,36 @@ class TestSettlementWizard(CashDiscountCommon):
                 [self._get_taken(invoice) for invoice in invoices], [[0.0], [20.0]]
             )
 
+    def test_amount_entered_and_paid_in_a_third_currency(self):
+        """Once, the rate of the day was taken, and what was too much stayed open."""
+        euro = self.setup_other_currency(
+            "EUR", rates=[("2015-01-01", 0.5), ("2015-07-01", 0.4)]
+        )
+        pound = self.setup_other_currency("GBP", rates=[("2015-01-01", 0.8)])
+        for entered, amount, discount, left in (
+            ({"amount_to_settle": 594.0}, 2534.4, 25.6, 400.0),
+            ({"cash_discount_to_take": 20.0}, 3152.0, 48.0, 0.0),
+        ):
+            invoices = [
+                self._create_invoice(1000, currency_id=euro.id) for _number in range(2)
+            ]
+            wizard = self._create_settlement(
+                self._get_term_lines(*invoices), date="2015-07-02"
+            )
+            self._get_line(wizard, invoices[0]).write(entered)
+            register = self.env["account.payment.register"].browse(
+                wizard.action_settle()["res_id"]
+            )
+            register.currency_id = pound
+            self.assertEqual(
+                (register.amount, register.cash_discount_to_take), (amount, discount)
+            )
+            [payment] = register._create_payments()
+            self.assertTrue(self._get_term_lines(payment).reconciled)
+            self.assertEqual(
+                [invoice.amount_residual for invoice in invoices], [left, 0.0]
+            )
+
     def test_entries_by_hand_stay_until_the_line_changes(self):
         invoice, other = self._create_invoice(1000), self._create_invoice(500)
         wizard = self._create_settlement(invoice, date="2015-07-02")

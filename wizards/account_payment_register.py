@@ -317,8 +317,9 @@ class AccountPaymentRegister(models.TransientModel):
         return -1 if sum(lines.mapped("amount_residual")) < 0 else 1
 
     def _to_payment_currency(self, amount, line):
-        return line.currency_id._convert(
-            amount, self.currency_id, self.company_id, self.payment_date
+        """Return what a payment has to be for an amount of a line, as core matches."""
+        return self.env["collections.settlement"]._convert_money(
+            self._get_planned_credit(amount), amount, line, to_item=False
         )
 
     def _is_settled_by_us(self):
