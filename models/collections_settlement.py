@@ -568,8 +568,8 @@ class CollectionsSettlement(models.AbstractModel):
         always what the rate of its day makes of it: Odoo's payment wizard books what is
         open, so that an invoice in company currency is closed to the cent. With an item
         in another foreign currency core matches what both were booked with. Of credit
-        notes and items, the rate is that of the day of the one in company currency,
-        unless the other one is a payment.
+        notes and items, and of two payments, the rate is that of the day of the one in
+        company currency, unless only the other one is a payment.
 
         :param Credit credit: whose money it is
         :param float amount: in the currency of the credit
@@ -586,7 +586,7 @@ class CollectionsSettlement(models.AbstractModel):
         if own:
             other = item if own == credit.line else credit.line
             worth = self._get_booked_rate(other, other.currency_id)
-            if worth and self._is_payment(other):
+            if worth and self._is_payment(other) and not self._is_payment(own):
                 return target.round(
                     amount * (worth if target == company_currency else 1 / worth)
                 )
@@ -608,13 +608,15 @@ class CollectionsSettlement(models.AbstractModel):
 
     @api.model
     def _get_line_in_company_currency(self, credit, item):
-        """Return which of a credit note and an item tells the rate of the other one.
+        """Return which of two lines in different currencies tells the rate by its day.
 
         :param Credit credit: what the item is paid with
         :param item: the `account.move.line`
         :return: an `account.move.line`, or None where another rule decides
         """
-        if not credit.line or self._is_payment(credit.line):
+        if not credit.line or (
+            self._is_payment(credit.line) and not self._is_payment(item)
+        ):
             return None
         company_currency = credit.company.currency_id
         own = [

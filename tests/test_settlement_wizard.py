@@ -1,4 +1,4 @@
-from odoo import Command
+from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
@@ -766,6 +766,42 @@ class TestSettlementWizard(CashDiscountCommon):
         )
         self.assertEqual(stays_open, 50.0)
         self.assertEqual(credit_note.amount_residual, 0.0)
+
+    def test_payment_paid_back_in_another_currency(self):
+        """The rate is that of the day of the one in company currency."""
+        euro = self.setup_other_currency(
+            "EUR", rates=[("2015-01-01", 0.5), ("2015-07-01", 0.4)]
+        )
+        own = self.company.currency_id
+        for amounts, currencies, days, rests in (
+            ((1000, 100), (own, euro), (2, -9), [750, 0]),
+            ((1000, 100), (own, euro), (-9, 2), [800, 0]),
+            ((500, 100), (euro, own), (2, -9), [450, 0]),
+        ):
+            payments = [
+                self._create_payment(
+                    self.partner,
+                    amount,
+                    fields.Date.add(fields.Date.to_date("2015-07-01"), days=day),
+                    currency_id=currency.id,
+                    payment_type=payment_type,
+                )
+                for amount, currency, day, payment_type in zip(
+                    amounts, currencies, days, ("outbound", "inbound"), strict=True
+                )
+            ]
+            items = self._get_term_lines(*payments)
+            wizard = self._create_settlement(items)
+            self.assertEqual(
+                [
+                    line.amount_residual - line.amount_to_settle
+                    for payment in payments
+                    for line in self._get_line(wizard, payment)
+                ],
+                rests,
+            )
+            wizard.action_settle()
+            self.assertEqual(items.mapped("amount_residual_currency"), rests)
 
     def test_another_currency_is_used_up(self):
         """Converted there and back, the payment would be a unit more than it is."""
