@@ -306,6 +306,27 @@ class TestAgingCurrent(CollectionsCommon):
         self.assertEqual(current[self.first], current[self.second])
         self.assertFalse(current[self.first].is_forecast)
 
+    def test_companies_where_the_next_day_has_begun_and_where_not(self):
+        """A run for today gives every company its latest figures."""
+        self._run_where_the_next_day_has_begun()
+        other = self.setup_other_company()["company"]
+        with freeze_time("2026-04-01 03:00:00"):
+            wizard = (
+                self.env["collections.aging.wizard"]
+                .with_context(
+                    allowed_company_ids=(self.company + other).ids,
+                    tz="America/New_York",
+                )
+                .create({})
+            )
+            self.assertEqual(wizard.company_ids, self.company + other)
+            wizard.action_run()
+        for company, date in [(self.company, "2026-04-01"), (other, TODAY)]:
+            snapshot = self.env["collections.aging.snapshot"].search(
+                [("company_id", "=", company.id)], limit=1
+            )
+            self.assertEqual((str(snapshot.date), snapshot.is_forecast), (date, False))
+
     def test_forecast_of_the_next_day_stays_one(self):
         wizard = self.env["collections.aging.wizard"].create({"date": "2026-04-01"})
         wizard.action_run()

@@ -87,10 +87,14 @@ class CollectionsAgingWizard(models.TransientModel):
 
     def _prepare_snapshot_vals(self, company):
         """Return the values of the snapshot of one company."""
+        date = self.date
+        if date == self._get_today():
+            # Where the next day has begun for one company, it has not for all of them.
+            date = self.env["collections.aging.snapshot"]._get_today(company)
         vals = {
             "company_id": company.id,
             "pool_id": self.pool_id.id,
-            "date": self.date,
+            "date": date,
             "date_basis": self.date_basis,
             "include_zero_balance": self.include_zero_balance,
             "update_collection_status": self.update_collection_status,
