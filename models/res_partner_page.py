@@ -63,6 +63,7 @@ class ResPartner(models.Model):
 
     @api.depends_context(
         "allowed_company_ids",
+        "collections_company_id",
         "collections_definition_id",
         "collections_pool_id",
         "lang",
@@ -113,8 +114,13 @@ class ResPartner(models.Model):
         definition = Balance._get_definition_in_force()
         wanted = balances.filtered(lambda row: row.definition_id == definition)
         wanted = wanted or balances
+        # The company of the row that the page was opened from, else the current one.
+        company_id = self.env.context.get("collections_company_id")
         selected = (
-            wanted.filtered(lambda row: row.company_id == self.env.company) or wanted
+            wanted.filtered(lambda row: row.company_id.id == company_id)
+            or balances.filtered(lambda row: row.company_id.id == company_id)
+            or wanted.filtered(lambda row: row.company_id == self.env.company)
+            or wanted
         )[:1]
         by_state = self.env["collections.promise"]._get_record_by_partner(customer)
         cases = self.env["collections.case"].search(

@@ -336,6 +336,17 @@ class TestCollectionsPage(CollectionsCommon):
             )
             self.assertFalse(any(row["is_changed"] for row in data["balances"]))
             self.assertTrue(data["has_several_companies"])
+        # The row of Aged Balances that was opened tells which company comes first.
+        partner = self.partner.with_user(both).with_context(
+            allowed_company_ids=(self.company + other).ids,
+            collections_company_id=other.id,
+        )
+        partner.invalidate_recordset()
+        data = partner.collections_page_data
+        balance = data["balances"][data["selected"]]
+        self.assertEqual(
+            (balance["definition"], balance["company"]), ("Weekly", other.name)
+        )
 
     @freeze_time("2026-03-31 12:00:00")
     def test_another_company_where_it_is_tomorrow(self):

@@ -1,4 +1,4 @@
-from odoo import fields
+from odoo import Command, fields
 from odoo.tests import HttpCase, tagged
 
 from .common import (
@@ -246,6 +246,38 @@ class TestCollectionsPageTours(WriteoffCommon, HttpCase):
         self._run_snapshot(fields.Date.today())
         self.start_tour(
             "/odoo/aged-balances", "collections_page_slow_tour", login="accountman"
+        )
+
+    def test_page_of_a_customer_of_two_companies(self):
+        """Figures, items and buttons are about the company of the row."""
+        today = fields.Date.today()
+        other = self.setup_other_company()["company"]
+        user = self.env["res.users"].search([("login", "=", "accountman")])
+        user.company_ids += other
+        invoice = (
+            self.env["account.move"]
+            .with_company(other)
+            .create(
+                {
+                    "move_type": "out_invoice",
+                    "partner_id": self.customer.id,
+                    "invoice_date": fields.Date.subtract(today, days=45),
+                    "invoice_line_ids": [
+                        Command.create(
+                            {"name": "Goods", "price_unit": 77.0, "tax_ids": False}
+                        )
+                    ],
+                }
+            )
+        )
+        invoice.action_post()
+        self._run_snapshot(today)
+        self._run_snapshot(today, company_id=other.id, definition_id=self.definition.id)
+        self.start_tour(
+            "/odoo/aged-balances",
+            "collections_page_companies_tour",
+            login="accountman",
+            cookies={"cids": f"{self.company.id}-{other.id}"},
         )
 
     def test_write_off_from_the_page(self):

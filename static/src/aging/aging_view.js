@@ -193,7 +193,11 @@ class AgingListController extends ListController {
             .map((row) => getCustomer(row)?.id)
             .filter((id, position, ids) => id && ids.indexOf(id) === position);
         return this.actionService.doAction(action, {
-            additionalContext: { collections_definition_id, collections_pool_id },
+            additionalContext: {
+                collections_company_id: record.data.company_id?.id,
+                collections_definition_id,
+                collections_pool_id,
+            },
             props: { resIds },
         });
     }

@@ -6,6 +6,7 @@ import { useService } from "@web/core/utils/hooks";
 import { escape } from "@web/core/utils/strings";
 import { View } from "@web/views/view";
 import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
+import { getShownCompanyId } from "./page_state";
 
 /**
  * A list of something of the customer, with search, pager, totals and buttons of its own.
@@ -54,9 +55,20 @@ export class CollectionsList extends Component {
         return this.props.record.resId;
     }
 
+    /**
+     * The company whose figures are above. Where there are figures of one company alone,
+     * none can be chosen: the items of others are in the list as well.
+     */
+    get shownCompanyId() {
+        const data = this.props.record.data.collections_page_data;
+        const companyIds = new Set((data?.balances || []).map((row) => row.company_id));
+        return companyIds.size > 1 && getShownCompanyId(data, this.pageState);
+    }
+
     get domain() {
         const { caseField, companyField, domain, path } = this.props;
-        const { caseId, companyId } = this.pageState;
+        const { caseId } = this.pageState;
+        const companyId = this.shownCompanyId;
         const parts = [[[path, "=", this.customerId]], domain || "[]"];
         if (companyField && companyId) {
             parts.push([[companyField, "=", companyId]]);

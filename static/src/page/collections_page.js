@@ -4,13 +4,14 @@ import { FormController } from "@web/views/form/form_controller";
 import { formView } from "@web/views/form/form_view";
 import { ListController } from "@web/views/list/list_controller";
 import { listView } from "@web/views/list/list_view";
-import { makePageState } from "./page_state";
+import { getShownCompanyId, makePageState } from "./page_state";
 
 /** The collections page: what is done above shows in the list below, and the other way. */
 export class CollectionsPageController extends FormController {
     setup() {
         super.setup();
         const pageState = makePageState();
+        this.pageState = pageState;
         const load = this.model.load.bind(this.model);
         useChildSubEnv({ collectionsPage: { state: pageState, reloadSummary: load } });
         this.model.load = async (params) => {
@@ -20,6 +21,16 @@ export class CollectionsPageController extends FormController {
                 pageState.caseId = false;
             }
         };
+    }
+
+    /** The buttons are about the company whose figures the page shows. */
+    async beforeExecuteActionButton(clickParams) {
+        const { collections_page_data: data } = this.model.root.data;
+        const companyId = getShownCompanyId(data, this.pageState);
+        const isAboutCompany = companyId && clickParams.name !== "action_open_partner_form";
+        // The button keeps it for the next click, maybe at another customer.
+        clickParams.buttonContext = isAboutCompany ? { allowed_company_ids: [companyId] } : {};
+        return super.beforeExecuteActionButton(...arguments);
     }
 }
 

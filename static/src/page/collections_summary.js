@@ -4,6 +4,7 @@ import { formatCurrency } from "@web/core/currency";
 import { registry } from "@web/core/registry";
 import { useService } from "@web/core/utils/hooks";
 import { standardFieldProps } from "@web/views/fields/standard_field_props";
+import { getShownBalance } from "./page_state";
 
 /** The figures of a customer, and what he owes by period as bars. */
 export class CollectionsSummary extends Component {
@@ -13,7 +14,7 @@ export class CollectionsSummary extends Component {
     setup() {
         this.orm = useService("orm");
         this.action = useService("action");
-        this.state = useState({ isRefreshing: false, balanceId: false });
+        this.state = useState({ isRefreshing: false });
         this.pageState = useState(this.env.collectionsPage.state);
     }
 
@@ -22,11 +23,7 @@ export class CollectionsSummary extends Component {
     }
 
     get balance() {
-        const { balances, selected } = this.data;
-        return (
-            balances.find((balance) => balance.id === this.state.balanceId) ||
-            (selected !== false ? balances[selected] : undefined)
-        );
+        return getShownBalance(this.data, this.pageState);
     }
 
     /** The share of each period of the largest one, credits included. */
@@ -82,10 +79,7 @@ export class CollectionsSummary extends Component {
     }
 
     onBalanceChange(ev) {
-        this.state.balanceId = parseInt(ev.target.value);
-        if (this.data.has_several_companies) {
-            this.pageState.companyId = this.balance.company_id;
-        }
+        this.pageState.balanceId = parseInt(ev.target.value);
     }
 
     onCaseChange(ev) {
@@ -108,8 +102,11 @@ export class CollectionsSummary extends Component {
             await this.orm.call("res.partner", "action_refresh_collections_page", [
                 [this.props.record.resId],
             ]);
-            this.state.balanceId = false;
+            const name = this.balance && this.balanceName(this.balance);
             await this.props.record.model.load();
+            // Its figures are in a new row.
+            const balance = this.data.balances.find((row) => this.balanceName(row) === name);
+            this.pageState.balanceId = balance ? balance.id : false;
         } finally {
             this.state.isRefreshing = false;
         }

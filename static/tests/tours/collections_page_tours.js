@@ -198,6 +198,50 @@ registry.category("web_tour.tours").add("collections_page_writeoff_tour", {
     ],
 });
 
+registry.category("web_tour.tours").add("collections_page_companies_tour", {
+    steps: () => [
+        {
+            content: "The row of the other company opens its figures",
+            trigger: ".o_data_row:contains('company_2') [name='days_overdue']",
+            run: "click",
+        },
+        { trigger: ".o_collections_amount_due:contains('77.00')" },
+        {
+            content: "The items are those of the company above",
+            trigger: ".o_collections_page_list .o_data_row:contains('77.00')",
+        },
+        { trigger: ".o_collections_page_list:not(:has(.o_data_row:contains('1,234.50')))" },
+        {
+            content: "So are the items that a button is about",
+            trigger: ".o_form_statusbar button[name='action_open_writeoff']",
+            run: "click",
+        },
+        { trigger: ".modal [name='company_id']:contains('company_2')" },
+        { trigger: ".modal .o_data_row:contains('77.00')" },
+        { trigger: ".modal footer .btn:contains('Cancel')", run: "click" },
+        { trigger: "body:not(:has(.modal))" },
+        {
+            content: "After a refresh the company is the same",
+            trigger: ".o_collections_refresh",
+            run: "click",
+        },
+        { trigger: ".o_collections_refresh:not([disabled])" },
+        { trigger: ".o_collections_amount_due:contains('77.00')" },
+        {
+            trigger: "[data-menu-xmlid='credit_collections.collections_menu_items']",
+            run: "click",
+        },
+        {
+            trigger: "[data-menu-xmlid='credit_collections.collections_menu_open_items']",
+            run: "click",
+        },
+        {
+            content: "With several companies, lists say which one a row is of",
+            trigger: ".o_data_row:contains('77.00') [name='company_id']:contains('company_2')",
+        },
+    ],
+});
+
 registry.category("web_tour.tours").add("collections_lists_tour", {
     steps: () => [
         {
