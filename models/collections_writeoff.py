@@ -55,7 +55,8 @@ class CollectionsWriteoff(models.AbstractModel):
         """Return the open items that records stand for, by customer and due date.
 
         Customers and aged balances mean all open items of the customer and his
-        contacts, as they are now.
+        contacts, as they are now. Of customers they are those of the company of context
+        key `collections_company_id`, when that is one of the companies switched on.
 
         :param records: `account.move.line`, `account.move`, `res.partner` or
             `collections.aging.balance`
@@ -63,7 +64,10 @@ class CollectionsWriteoff(models.AbstractModel):
         :raise UserError: when the records can have no items
         """
         Line = self.env["account.move.line"]
-        allowed = Domain("company_id", "in", self.env.companies.ids)
+        companies = self.env.companies
+        company_id = self.env.context.get("collections_company_id")
+        companies = companies.filtered(lambda one: one.id == company_id) or companies
+        allowed = Domain("company_id", "in", companies.ids)
         records.check_access("read")
         if records._name == "account.move.line":
             items = records.filtered_domain(OPEN_ITEMS)

@@ -358,6 +358,15 @@ class TestWriteoffWizard(WriteoffCommon):
         both = self.invoice | in_other
         both = both.with_context(allowed_company_ids=both.company_id.ids)
         self._assert_refused("several companies", both)
+        # Of a customer of both, programs and the collections page name the one.
+        customer = self.partner.with_context(**both.env.context)
+        self._assert_refused("several companies", customer)
+        for company in both.company_id:
+            wizard = self._open(
+                customer.with_context(collections_company_id=company.id)
+            )
+            self.assertEqual(wizard.company_id, company)
+            self.assertEqual(wizard.line_ids.move_line_id.company_id, company)
         # A wizard with the items of one company, and one of the other put in.
         with self.assertRaises(UserError):
             self._write_off(

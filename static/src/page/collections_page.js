@@ -1,5 +1,6 @@
 import { useChildSubEnv } from "@odoo/owl";
 import { registry } from "@web/core/registry";
+import { user } from "@web/core/user";
 import { FormController } from "@web/views/form/form_controller";
 import { formView } from "@web/views/form/form_view";
 import { ListController } from "@web/views/list/list_controller";
@@ -29,8 +30,17 @@ export class CollectionsPageController extends FormController {
         const companyId = getShownCompanyId(data, this.pageState);
         const isAboutCompany = companyId && clickParams.name !== "action_open_partner_form";
         // The button keeps it for the next click, maybe at another customer.
-        clickParams.buttonContext = isAboutCompany ? { allowed_company_ids: [companyId] } : {};
+        clickParams.buttonContext = isAboutCompany ? this.getCompanyContext(companyId) : {};
         return super.beforeExecuteActionButton(...arguments);
+    }
+
+    /** The others stay switched on: a branch may have paid what is taken back. */
+    getCompanyContext(companyId) {
+        const others = user.activeCompanies.map(({ id }) => id).filter((id) => id !== companyId);
+        return {
+            allowed_company_ids: [companyId, ...others],
+            collections_company_id: companyId,
+        };
     }
 }
 
