@@ -195,9 +195,11 @@ class CollectionsCase(models.Model):
                 vals["partner_id"] = partner.commercial_partner_id.id
             if not vals.get("name"):
                 # Programs open cases of a kind, without a subject.
-                Category = self.env["collections.case.category"]
-                category = Category.browse(vals.get("category_id"))
-                vals["name"] = (category or self._default_category_id()).name
+                values = {**self.default_get(["name", "category_id"]), **vals}
+                category = self.env["collections.case.category"].browse(
+                    values.get("category_id")
+                )
+                vals["name"] = values.get("name") or category.name
         cases = super().create(vals_list)
         for case, commands in zip(cases, commands_list, strict=True):
             case._apply_item_commands(commands or [])

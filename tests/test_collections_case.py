@@ -89,6 +89,12 @@ class TestCollectionsCase(CollectionsCommon):
             ]
         )
         self.assertEqual(cases.mapped("name"), [cases[0].category_id.name, "Lawsuit"])
+        with_defaults = Case.with_context(default_category_id=other.id)
+        case = with_defaults.create({"partner_id": self.partner.id})
+        self.assertEqual(case.name, "Lawsuit")
+        with_defaults = with_defaults.with_context(default_name="Tops")
+        case = with_defaults.create({"partner_id": self.partner.id})
+        self.assertEqual(case.name, "Tops")
 
     def test_items_that_come_and_go_are_said_in_the_case(self):
         first, second = (self.invoices[n].name for n in (0, 1))
@@ -145,7 +151,8 @@ class TestCollectionsCase(CollectionsCommon):
             case.write({"state": "closed"})
             self.assertEqual(case.date_closed, fields.Date.today())
 
-    def test_customer_who_becomes_a_contact_takes_everything_along(self):
+    def _note_on_items(self):
+        """Return a case, a promise and an activity of the customer."""
         case = self._create_case(move_line_ids=[Command.set(self.items[0].ids)])
         self.items[1].with_user(self.agent).action_set_collections_status(
             "promised", promise_date="2030-01-01"
@@ -154,6 +161,10 @@ class TestCollectionsCase(CollectionsCommon):
         activity = self.partner.activity_schedule(
             "credit_collections.mail_activity_type_reminder", user_id=self.agent.id
         )
+        return case, promise, activity
+
+    def test_customer_who_becomes_a_contact_takes_everything_along(self):
+        case, promise, activity = self._note_on_items()
         company = self._create_customer("Parent", is_company=True)
         self.partner.parent_id = company
         self.assertEqual(self.partner.commercial_partner_id, company)
@@ -168,14 +179,7 @@ class TestCollectionsCase(CollectionsCommon):
         self.assertEqual(case.partner_id, company)
 
     def test_customer_merged_into_a_contact_takes_everything_along(self):
-        case = self._create_case(move_line_ids=[Command.set(self.items[0].ids)])
-        self.items[1].with_user(self.agent).action_set_collections_status(
-            "promised", promise_date="2030-01-01"
-        )
-        promise = self.items[1].collections_promise_line_ids.promise_id
-        activity = self.partner.activity_schedule(
-            "credit_collections.mail_activity_type_reminder", user_id=self.agent.id
-        )
+        case, promise, activity = self._note_on_items()
         company = self._create_customer("Parent", is_company=True)
         contact = self._create_customer("Contact", parent_id=company.id)
         self.env["base.partner.merge.automatic.wizard"]._merge(
