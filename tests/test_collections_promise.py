@@ -827,6 +827,7 @@ class TestCollectionsStatusWizard(PromiseCommon):
         self.assertTrue(self.partner.activity_ids)
         self.assertFalse(other.activity_ids)
 
+    @freeze_time("2026-03-10")
     def test_dispute_in_bulk_without_reminder(self):
         wizard = self._open_wizard(self.item + self.other_item)
         with Form(wizard) as form:
