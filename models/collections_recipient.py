@@ -79,9 +79,16 @@ class CollectionsRecipient(models.AbstractModel):
         It is the one of context key `collections_company_id` when that is one of the
         companies in use, else the current one.
         """
+        return self._get_chosen_company() or self.env.company
+
+    @api.model
+    def _get_chosen_company(self):
+        """Return the company of context key `collections_company_id`.
+
+        :return: a `res.company`, empty when it is none of the companies in use
+        """
         company_id = self.env.context.get("collections_company_id")
-        chosen = self.env.companies.filtered(lambda company: company.id == company_id)
-        return chosen or self.env.company
+        return self.env.companies.filtered(lambda company: company.id == company_id)
 
     @api.model
     def _get_recipients(self, partners, kind, company=None):

@@ -64,9 +64,8 @@ class CollectionsWriteoff(models.AbstractModel):
         :raise UserError: when the records can have no items
         """
         Line = self.env["account.move.line"]
-        companies = self.env.companies
-        company_id = self.env.context.get("collections_company_id")
-        companies = companies.filtered(lambda one: one.id == company_id) or companies
+        chosen = self.env["collections.recipient"]._get_chosen_company()
+        companies = chosen or self.env.companies
         allowed = Domain("company_id", "in", companies.ids)
         records.check_access("read")
         if records._name == "account.move.line":

@@ -115,10 +115,10 @@ class ResPartner(models.Model):
         wanted = balances.filtered(lambda row: row.definition_id == definition)
         wanted = wanted or balances
         # The company of the row that the page was opened from, else the current one.
-        company_id = self.env.context.get("collections_company_id")
+        chosen = self.env["collections.recipient"]._get_chosen_company()
         selected = (
-            wanted.filtered(lambda row: row.company_id.id == company_id)
-            or balances.filtered(lambda row: row.company_id.id == company_id)
+            wanted.filtered(lambda row: row.company_id == chosen)
+            or balances.filtered(lambda row: row.company_id == chosen)
             or wanted.filtered(lambda row: row.company_id == self.env.company)
             or wanted
         )[:1]
