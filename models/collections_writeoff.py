@@ -816,13 +816,12 @@ class CollectionsWriteoff(models.AbstractModel):
         :param dict known: the records that lines of the entry have, by `KEPT_FIELDS`
         :rtype: LedgerKey
         """
-        ids = (
-            [key.tax_repartition_line_id],
-            key.tax_ids,
-            key.tag_ids,
-            [key.group_tax_id],
+        repartition = _find_kept(
+            known["tax_repartition_line_id"], [key.tax_repartition_line_id]
         )
-        repartition, taxes, tags, group = map(_find_kept, known.values(), ids)
+        taxes = _find_kept(known["tax_ids"], key.tax_ids)
+        tags = _find_kept(known["tax_tag_ids"], key.tag_ids)
+        group = _find_kept(known["group_tax_id"], [key.group_tax_id])
         if key.is_tax and not repartition:
             return LedgerKey(analytic=key.analytic)
         return key._replace(
