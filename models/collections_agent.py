@@ -133,16 +133,19 @@ class CollectionsAgent(models.Model):
 
         It is the first agent with a pool that the customer is in, else the first one
         who works on all customers, else the leader of the team, else the current user.
+        Who has left, and cannot log in any more, is passed over.
 
         :param partners: commercial partners, `res.partner`
         :param company: the `res.company` of the agents
         :return: the `res.users` by partner
         :rtype: dict
         """
-        agents = self.search([("company_id", "=", company.id)])
+        agents = self.search(
+            [("company_id", "=", company.id), ("user_id.active", "=", True)]
+        )
         fallback = (
             agents.filtered(lambda agent: not agent.pool_ids)[:1].user_id
-            or company.collections_team_id.user_id
+            or company.collections_team_id.user_id.filtered("active")
             or self.env.user
         )
         users = dict.fromkeys(partners, fallback)

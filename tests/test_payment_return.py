@@ -1016,6 +1016,9 @@ class TestPaymentReturn(PaymentReturnCommon):
         self.assertIn(invoice.name, str(activity.note))
         other = self._pay(10, "2026-02-10", partner=self._create_customer("Other"))
         self.assertEqual(self._return(other, "2026-02-20").activity_id.user_id, of_all)
+        of_pool.active = False
+        third = self._pay(10, "2026-02-10")
+        self.assertEqual(self._return(third, "2026-02-20").activity_id.user_id, of_all)
         payment_return.action_undo()
         self.assertFalse(activity.exists().active)
 
@@ -1029,3 +1032,6 @@ class TestPaymentReturn(PaymentReturnCommon):
         self.company.collections_team_id = team
         payment_return = self._return(self._pay(10, "2026-02-10"), "2026-02-20")
         self.assertEqual(payment_return.activity_id.user_id, leader)
+        leader.active = False
+        payment_return = self._return(self._pay(10, "2026-02-10"), "2026-02-20")
+        self.assertEqual(payment_return.activity_id.user_id, self.env.user)
