@@ -312,14 +312,22 @@ class CollectionsWriteoff(models.AbstractModel):
                 ),
                 company,
             )
-        if not reason.active:
-            return UserError(
-                self.env._(
-                    "The write-off reason %(reason)s is archived. Choose another one.",
-                    reason=reason.display_name,
-                )
-            )
-        return None
+        problem = self._find_reason_problem(reason)
+        return UserError(problem) if problem else None
+
+    @api.model
+    def _find_reason_problem(self, reason, company=None):
+        """Return why nothing can be written off for a reason, as a text, or None.
+
+        :param reason: one `collections.writeoff.reason`
+        :param company: the `res.company` that books; all use the same reasons
+        """
+        if reason.active:
+            return None
+        return self.env._(
+            "The write-off reason %(reason)s is archived. Choose another one.",
+            reason=reason.display_name,
+        )
 
     @api.model
     def _get_account(self, partner, reason, company):

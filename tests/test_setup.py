@@ -146,6 +146,32 @@ class TestSetup(CollectionsCommon):
         self.assertEqual(self._get_states(setup)["writeoff_journal"], "todo")
         self.assertIn("archived", self._get_step(setup, "writeoff_journal").detail)
 
+    def test_accounts_and_reason_that_cannot_be_used(self):
+        """What is refused when it is used is not done, and its button helps."""
+        setup = self._open()
+        self._do(setup, "reimbursement_account")
+        account = self.company.collections_reimbursement_account_id
+        reason = self.env["collections.writeoff.reason"].create(
+            {"code": "BAD", "name": "Bad debts"}
+        )
+        expense = self.company_data["default_account_expense"]
+        self.company.write(
+            {
+                "collections_writeoff_account_id": expense.id,
+                "collections_writeoff_reason_id": reason.id,
+            }
+        )
+        codes = ("writeoff_account", "writeoff_reason", "reimbursement_account")
+        states = self._get_states(setup)
+        self.assertEqual([states[code] for code in codes], ["done"] * 3)
+        for record in (expense, reason, account):
+            record.active = False
+        states = self._get_states(setup)
+        self.assertEqual([states[code] for code in codes], ["todo", "todo", "optional"])
+        for code in codes:
+            self.assertIn("archived", self._get_step(setup, code).detail)
+            self.assertEqual(self._do(setup, code)["res_model"], "res.company")
+
     def test_people_and_customers_without_address(self):
         agent = self._create_user("mute", AGENT)
         agent.partner_id.email = False

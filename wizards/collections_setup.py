@@ -244,7 +244,8 @@ class CollectionsSetup(models.TransientModel):
         return self._open_action("collections_pool_action")
 
     def _step_team(self, company):
-        team = company.sudo().collections_team_id  # a parameter of ours
+        # A parameter of ours.
+        team = company.sudo().collections_team_id.filtered("active")
         return SetupStep(
             name=self.env._("Collections team"),
             why=self.env._("Agents join it."),
@@ -297,6 +298,7 @@ class CollectionsSetup(models.TransientModel):
             "collections_writeoff_reason_id",
             name=self.env._("Default write-off reason"),
             why=self.env._("Proposed for every write-off; it can be changed there."),
+            find_problem=self.env["collections.writeoff"]._find_reason_problem,
         )
 
     def _do_writeoff_reason(self, company):
@@ -308,6 +310,7 @@ class CollectionsSetup(models.TransientModel):
             "collections_writeoff_account_id",
             name=self.env._("Write-off account"),
             why=self.env._("Takes the loss, or uses up the allowance for it."),
+            find_problem=self.env["collections.posting"]._find_account_problem,
         )
 
     def _do_writeoff_account(self, company):
@@ -330,16 +333,18 @@ class CollectionsSetup(models.TransientModel):
         )
 
     def _step_reimbursement_account(self, company):
+        posting = self.env["collections.reimbursement.posting"]
         return self._prepare_parameter_step(
             company,
             "collections_reimbursement_account_id",
             name=self.env._("Clearing account of reimbursements"),
             why=self.env._("Carries a credit from the customer to the vendor bill."),
             is_required=False,
+            find_problem=posting._find_clearing_account_problem,
         )
 
     def _do_reimbursement_account(self, company):
-        if self._step_reimbursement_account(company).is_done:
+        if company.sudo().collections_reimbursement_account_id:  # a parameter of ours
             return company._get_collections_parameters_action()
         company.action_create_reimbursement_account()
         return None
@@ -459,27 +464,33 @@ class CollectionsSetup(models.TransientModel):
 
     # === HELPERS FOR STEPS === #
 
-    def _prepare_parameter_step(self, company, field, name, why, is_required=True):
-        """Return a step that is done once a parameter of the company is set."""
+    def _prepare_parameter_step(
+        self, company, field, name, why, is_required=True, find_problem=None
+    ):
+        """Return a step that is done once a parameter of the company is set.
+
+        :param str field: the parameter, one that names a record
+        :param find_problem: takes the record and the company, and returns why it
+            cannot be used, as a text, or None
+        """
         value = company.sudo()[field]  # a parameter of ours
+        problem = find_problem(value, company) if value and find_problem else None
         return SetupStep(
             name=name,
             why=why,
-            is_done=bool(value),
-            detail=value.display_name if value else self.env._("Not chosen"),
+            is_done=bool(value) and not problem,
+            detail=problem or value.display_name or self.env._("Not chosen"),
             is_required=is_required,
         )
 
     def _prepare_journal_step(self, company, field, name, why):
         """Return a step that is done once a journal is chosen that can be used."""
-        journal = company.sudo()[field]  # a parameter of ours
-        posting = self.env["collections.posting"]
-        problem = journal and posting._find_journal_problem(journal, company)
-        return SetupStep(
-            name=name,
-            why=why,
-            is_done=bool(journal) and not problem,
-            detail=problem or journal.display_name or self.env._("Not chosen"),
+        return self._prepare_parameter_step(
+            company,
+            field,
+            name,
+            why,
+            find_problem=self.env["collections.posting"]._find_journal_problem,
         )
 
     def _prepare_counted_step(self, model, company, name, why):
