@@ -165,11 +165,13 @@ class CollectionsAgent(models.Model):
     def _get_or_create_team(self, company):
         """Return the team of the parameters, made and selected there when missing.
 
+        One that was archived is missing too: nobody would find the agents in it.
+
         Dynamics 365 Finance, "Set up collections agents": when no team is selected, a
         team named Collections is created automatically.
         """
         company_sudo = company.sudo()  # who may create agents may set up the team
-        if not company_sudo.collections_team_id:
+        if not company_sudo.collections_team_id.active:
             company_sudo.collections_team_id = self.env["collections.team"].create(
                 self._prepare_team_vals(company)
             )

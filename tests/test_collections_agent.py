@@ -44,6 +44,16 @@ class TestCollectionsAgent(CollectionsCommon):
         self.assertEqual(agents.team_id, team)
         self.assertEqual(team.member_ids, self.user | self.colleague)
 
+    def test_nobody_joins_a_team_that_was_archived(self):
+        former = self.Agent.create({"user_id": self.user.id}).team_id
+        former.active = False
+        step = self.env["collections.setup"]._get_step("team", self.company)
+        self.assertFalse(step.is_done)
+        team = self.Agent.create({"user_id": self.colleague.id}).team_id
+        self.assertTrue(team.active)
+        self.assertEqual(self.company.collections_team_id, team)
+        self.assertEqual(former.member_ids, self.user)
+
     def test_each_company_gets_its_own_team(self):
         other = self.setup_other_company()["company"]
         self.user.company_ids |= other
