@@ -1079,7 +1079,10 @@ class CollectionsAgingSnapshot(models.Model):
             [
                 ("company_id", "=", company.id),
                 ("date", "<", limit),
+                # What somebody prepared waits for him; what failed waits for nobody.
+                "|",
                 ("state", "=", "done"),
+                ("error", "!=", False),
             ]
         )
         for definition in old.definition_id:

@@ -772,6 +772,19 @@ class TestAgingSnapshot(CollectionsCommon):
         self.assertTrue(current.exists())
         self.assertTrue(current.balance_ids.is_current)
 
+    def test_old_failures_of_the_daily_run_go_too(self):
+        today = fields.Date.today()
+        day = fields.Date.subtract(today, days=31)
+        Snapshot = self.env["collections.aging.snapshot"]
+        failed, recent, prepared = Snapshot.create(
+            [{"date": day}, {"date": today}, {"date": day}]
+        )
+        (failed | recent).sudo().error = "The pool is broken"
+        self.company.collections_snapshot_retention_days = 30
+        Snapshot._remove_old(self.company)
+        self.assertFalse(failed.exists())
+        self.assertEqual((recent | prepared).exists(), recent | prepared)
+
     # === SPEED === #
 
     def test_number_of_queries_does_not_depend_on_the_customers(self):
