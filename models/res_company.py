@@ -258,10 +258,10 @@ class ResCompany(models.Model):
     )
     def _check_collections_cash_discount(self):
         Posting = self.env["collections.posting"]
-        for company in self:
+        for company in self.filtered("collections_partial_cash_discount"):
             journal = company.collections_settlement_journal_id
             Posting._check_journal(journal, company)
-            if company.collections_partial_cash_discount and not (
+            if not (
                 journal and company.account_journal_early_pay_discount_loss_account_id
             ):
                 raise ValidationError(

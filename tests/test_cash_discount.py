@@ -500,6 +500,17 @@ class TestCashDiscount(CashDiscountCommon):
         with self.assertRaises(ValidationError):
             self.company.collections_settlement_journal_id = False
 
+    def test_archived_journal_is_in_the_way_of_discounts_only(self):
+        account = self._create_account("Other discounts", "600777")
+        self.settlement_journal.active = False
+        with self.assertRaisesRegex(ValidationError, "archived"), self.cr.savepoint():
+            self.company.account_journal_early_pay_discount_loss_account_id = account
+        self.company.collections_partial_cash_discount = False
+        # Without our discounts the account is Odoo's alone.
+        self.company.account_journal_early_pay_discount_loss_account_id = account
+        with self.assertRaisesRegex(ValidationError, "archived"):
+            self.company.collections_partial_cash_discount = True
+
     def test_any_split_closes_the_invoice(self):
         chance = random.Random(14)  # the same splits in every run
         for _turn in range(8):
