@@ -22,6 +22,9 @@ def uninstall_hook(env):
     # payments their reasons.
     env.cr.execute("DELETE FROM collections_aging_snapshot")
     env.cr.execute("DELETE FROM collections_payment_return")
+    # Pools keep the definitions they use, agents their teams.
+    env.cr.execute("UPDATE collections_pool SET definition_id = NULL")
+    env.cr.execute("DELETE FROM collections_agent")
     # Activities keep their types from being deleted; what is planned stays planned.
     env.cr.execute(
         """

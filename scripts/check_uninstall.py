@@ -437,7 +437,15 @@ class Work(BooksOfCore):
 
     def _age(self):
         env = self.env
-        pool = env["collections.pool"].create({"name": "All", "domain": "[]"})
+        pool = env["collections.pool"].create(
+            {
+                "name": "All",
+                "domain": "[]",
+                "definition_id": env.ref(
+                    f"{ADDON}.collections_aging_definition_weekly"
+                ).id,
+            }
+        )
         env["collections.agent"].create(
             {"user_id": env.ref("base.user_admin").id, "company_id": self.company.id}
         )
