@@ -1,7 +1,7 @@
 import base64
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import RedirectWarning, UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
@@ -671,11 +671,14 @@ class ResPartner(models.Model):
             )[0][0]
         )
         unused = vendors.browse(set(vendors.ids) - set(used_sudo.ids))
+        # Core refuses to archive whoever can log in, and all others with him.
+        users_sudo = self.env["res.users"].sudo()
+        unused -= users_sudo.search([("partner_id", "in", unused.ids)]).partner_id
         try:
             with self.env.cr.savepoint():
                 unused.active = False
-        except UserError:
-            # Somebody made a user of one of them, for instance: they are in use.
+        except (RedirectWarning, UserError):
+            # Another module has a reason to keep one of them: they are in use.
             return
 
     @api.autovacuum

@@ -92,6 +92,27 @@ class TestReimbursementVendor(ReimbursementCommon):
         reimbursement.action_cancel()
         self.assertTrue(reimbursement.vendor_id.active)
 
+    def test_vendor_who_can_log_in_keeps_nobody_else(self):
+        """Core refuses to archive him, and asks administrators to do it."""
+        other = self._create_customer("Other")
+        self._create_item(other, -70, "2026-01-31")
+        reimbursements = self._reimburse()
+        vendors = reimbursements.vendor_id
+        login = vendors.filtered(
+            lambda vendor: vendor.collections_one_time_customer_id == self.customer
+        )
+        self.env["res.users"].create(
+            {
+                "login": "one_time_vendor",
+                "partner_id": login.id,
+                "group_ids": [Command.set(self.env.ref("base.group_portal").ids)],
+            }
+        )
+        administrator = self._create_user("head", f"{MANAGER},base.group_erp_manager")
+        reimbursements.with_user(administrator).action_cancel()
+        self.assertEqual(set(reimbursements.mapped("state")), {"cancelled"})
+        self.assertEqual(vendors.filtered("active"), login)
+
     def test_same_customer(self):
         self.company.collections_reimbursement_vendor = "same"
         self.assertEqual(self._preview().vendor_id, self.customer)
