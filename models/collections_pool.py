@@ -87,6 +87,7 @@ class CollectionsPool(models.Model):
 
     @api.constrains("definition_id", "company_id")
     def _check_definition_company(self):
+        self.definition_id._check_periods()
         for pool in self:
             owner = pool.definition_id.company_id
             if owner and owner != pool.company_id:

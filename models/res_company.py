@@ -234,6 +234,8 @@ class ResCompany(models.Model):
 
     @api.constrains("collections_aging_definition_id", "collections_team_id")
     def _check_collections_company(self):
+        # Without periods nothing could be aged, and Aged Balances would not open.
+        self.collections_aging_definition_id._check_periods()
         for company in self:
             for record in (
                 company.collections_aging_definition_id,

@@ -1,4 +1,7 @@
+from ast import literal_eval
+
 from freezegun import freeze_time
+from lxml import etree
 
 from odoo import Command
 from odoo.exceptions import UserError, ValidationError
@@ -143,6 +146,31 @@ class TestAgingDefinition(CollectionsCommon):
         self.assertFalse(definition.period_ids)
         with self.assertRaisesRegex(ValidationError, "Bare has no periods yet"):
             definition.get_period_ranges("2026-01-01")
+        pool = self.env["collections.pool"].create({"name": "P"})
+        for record, name in (
+            (self.company, "collections_aging_definition_id"),
+            (pool, "definition_id"),
+        ):
+            with (
+                self.assertRaisesRegex(ValidationError, "Bare has no periods yet"),
+                self.cr.savepoint(),
+            ):
+                record[name] = definition
+
+    def test_definition_typed_into_the_parameters_has_periods(self):
+        for view in (
+            "collections_aging_snapshot_view_form",
+            "collections_aging_wizard_view_form",
+            "collections_pool_view_form",
+            "res_company_view_form_collections",
+        ):
+            arch = etree.fromstring(self.env.ref(f"credit_collections.{view}").arch)
+            [field] = arch.xpath("//field[contains(@name, 'definition_id')]")
+            Definition = self.env["collections.aging.definition"].with_context(
+                **literal_eval(field.get("context"))
+            )
+            definition_id, _name = Definition.name_create("Typed")
+            self.assertEqual(Definition.browse(definition_id).period_count, 5, view)
 
     def test_definition_in_force_pool_then_company_then_first(self):
         Definition = self.env["collections.aging.definition"]
