@@ -1,6 +1,7 @@
 from odoo import Command
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
+from odoo.tools import convert_file
 
 from .common import AGENT, MANAGER, CollectionsCommon
 
@@ -261,6 +262,51 @@ class TestSetup(CollectionsCommon):
         Chart.try_loading("generic_coa", company, install_demo=False)
         self.assertFalse(company.collections_settlement_journal_id)
         self.assertFalse(company.collections_partial_cash_discount)
+
+    def test_upgrade_does_not_bring_back_what_was_deleted(self):
+        """A reason of one's own may have the code of a shipped one by then."""
+        self.env["collections.writeoff.reason"].search([]).unlink()
+        self.env["collections.writeoff.reason"].create(
+            {"code": "BANKRUPT", "name": "Ours"}
+        )
+        for model in (
+            "collections.aging.definition",
+            "collections.case.category",
+            "collections.payment.return.reason",
+            "collections.score.rule",
+        ):
+            shipped = self.env["ir.model.data"].search(
+                [("module", "=", "credit_collections"), ("model", "=", model)]
+            )
+            self.env[model].browse(shipped.mapped("res_id")).unlink()
+        before = self._get_shipped_counts()
+        for name in (
+            "aging_definition",
+            "case",
+            "payment_return",
+            "score_rule",
+            "writeoff_reason",
+        ):
+            convert_file(
+                self.env,
+                "credit_collections",
+                f"data/collections_{name}_data.xml",
+                {},
+                mode="update",
+            )
+        self.assertEqual(self._get_shipped_counts(), before)
+
+    def _get_shipped_counts(self):
+        return {
+            model: self.env[model].with_context(active_test=False).search_count([])
+            for model in (
+                "collections.aging.definition",
+                "collections.case.category",
+                "collections.payment.return.reason",
+                "collections.score.rule",
+                "collections.writeoff.reason",
+            )
+        }
 
     def test_a_step_can_be_added(self):
         Setup = self.env.registry["collections.setup"]
