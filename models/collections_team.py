@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 
 
 class CollectionsTeam(models.Model):
@@ -39,3 +40,30 @@ class CollectionsTeam(models.Model):
     def _compute_member_count(self):
         for team in self:
             team.member_count = len(team.member_ids)
+
+    @api.constrains("company_id")
+    def _check_company_of_users(self):
+        """A team of one company cannot serve the agents of another one."""
+        # Also those whom the user may not see.
+        agents_sudo = self.env["collections.agent"].sudo()
+        companies_sudo = self.env["res.company"].sudo()
+        for team in self:
+            agents = agents_sudo.with_context(active_test=False).search(
+                [("team_id", "=", team.id)]
+            )
+            users = agents.company_id | companies_sudo.search(
+                [("collections_team_id", "=", team.id)]
+            )
+            foreign = users.filtered(
+                lambda company, owner=team.company_id: owner not in company.parent_ids
+            )
+            if foreign:
+                raise ValidationError(
+                    self.env._(
+                        "The team %(team)s is used by %(companies)s, by agents or in "
+                        "the parameters. Make another team for %(owner)s.",
+                        team=team.name,
+                        companies=", ".join(foreign.mapped("name")),
+                        owner=team.company_id.name,
+                    )
+                )

@@ -44,6 +44,26 @@ class TestCollectionsAgent(CollectionsCommon):
         self.assertEqual(agents.team_id, team)
         self.assertEqual(team.member_ids, self.user | self.colleague)
 
+    def test_team_in_use_stays_with_its_company(self):
+        other = self.setup_other_company()["company"]
+        agent = self.Agent.create({"user_id": self.user.id})
+        team = agent.team_id
+        for change in ({"active": False}, {"team_id": self._create_team("East").id}):
+            with (
+                self.assertRaisesRegex(ValidationError, "used by company_1_data"),
+                self.cr.savepoint(),
+            ):
+                team.company_id = other
+            agent.write(change)
+        with self.assertRaisesRegex(ValidationError, "in the parameters"):
+            team.company_id = other
+        self.company.collections_team_id = agent.team_id
+        team.company_id = other
+        self.assertEqual(team.company_id, other)
+
+    def _create_team(self, name):
+        return self.env["collections.team"].create({"name": name})
+
     def test_nobody_joins_a_team_that_was_archived(self):
         former = self.Agent.create({"user_id": self.user.id}).team_id
         former.active = False
