@@ -45,7 +45,8 @@ class CollectionsPool(models.Model):
         comodel_name="collections.aging.definition",
         string="Aging Period Definition",
         ondelete="restrict",
-        domain="['|', ('company_id', '=', False), ('company_id', '=', company_id)]",
+        domain="['|', ('company_id', '=', False), ('company_id', 'parent_of', "
+        "company_id)]",
         help="The periods Aged Balances shows for this pool. Left empty, the company's "
         "default definition applies.",
     )
@@ -90,7 +91,7 @@ class CollectionsPool(models.Model):
         self.definition_id._check_periods()
         for pool in self:
             owner = pool.definition_id.company_id
-            if owner and owner != pool.company_id:
+            if owner and owner not in pool.company_id.parent_ids:
                 raise ValidationError(
                     self.env._(
                         "%(definition)s belongs to %(company)s: the pool %(pool)s can "

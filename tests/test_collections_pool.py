@@ -135,6 +135,25 @@ class TestCollectionsPool(CollectionsCommon):
         )
         with self.assertRaisesRegex(ValidationError, "Foreign belongs to company_2"):
             self._create_pool("[]", definition_id=foreign.id)
+        with self.assertRaisesRegex(ValidationError, "Foreign belongs to company_2"):
+            self._create_pool("[]", definition_id=foreign.id, company_id=False)
+
+    def test_pool_of_a_branch_takes_definitions_of_the_head_office(self):
+        """As the parameters and the snapshots of the branch do."""
+        branch = self._create_branch(self._create_customer())
+        values = {"company_id": self.company.id}
+        head = self._create_definition("Head", [("All", -1, "unlimited")], **values)
+        pool = self._create_pool(
+            "[]", definition_id=head.id, company_id=branch.id, name="Branch"
+        )
+        snapshot = self._run_snapshot(
+            "2026-03-31", company_id=branch.id, pool_id=pool.id
+        )
+        self.assertEqual(snapshot.definition_id, head)
+        found = self.env["collections.aging.definition"].search(
+            ["|", ("company_id", "=", False), ("company_id", "parent_of", False)]
+        )
+        self.assertNotIn(head, found, "proposed for pools of all companies")
 
     def test_pool_of_an_agent_stays_with_his_company(self):
         other = self.setup_other_company()["company"]
