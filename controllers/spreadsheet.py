@@ -35,7 +35,7 @@ class CollectionsSpreadsheet(http.Controller):
         company_id=None,
     ):
         """Download the spreadsheet of a customer; the model checks who may."""
-        company_id = int(company_id) if (company_id or "").isdigit() else None
+        company_id = int(company_id) if (company_id or "").isdecimal() else None
         companies = request.env.user.company_ids
         context = {"allowed_company_ids": companies.ids} if company_id else {}
         partner = (

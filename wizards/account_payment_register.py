@@ -68,7 +68,7 @@ class AccountPaymentRegister(models.TransientModel):
         self.env["collections.posting"]._check_manager()
         uses = self._fields["use_cash_discount"].get_values(self.env)
         is_known = isinstance(choices, dict) and all(
-            str(item_id).isdigit()
+            str(item_id).isdecimal()
             and isinstance(choice, dict)
             and choice.get("use", "normal") in uses
             and all(
