@@ -248,6 +248,24 @@ class TestCollectionsPageTours(WriteoffCommon, HttpCase):
             "/odoo/aged-balances", "collections_page_slow_tour", login="accountman"
         )
 
+    def test_page_loads_overtake_each_other(self):
+        """Once, buttons that waited for a load that was overtaken stayed disabled."""
+        self._run_snapshot(fields.Date.today())
+        self.env["mail.activity"].create(
+            {
+                "res_model_id": self.env["ir.model"]._get_id("res.partner"),
+                "res_id": self.customer.id,
+                "activity_type_id": self.env.ref(
+                    "credit_collections.mail_activity_type_call"
+                ).id,
+                "summary": "Call the owner",
+                "user_id": self.env.user.id,
+            }
+        )
+        self.start_tour(
+            "/odoo/aged-balances", "collections_page_overtaken_tour", login="accountman"
+        )
+
     def test_page_of_a_customer_of_two_companies(self):
         """Figures, items and buttons are about the company of the row."""
         today = fields.Date.today()

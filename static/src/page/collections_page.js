@@ -5,7 +5,7 @@ import { FormController } from "@web/views/form/form_controller";
 import { formView } from "@web/views/form/form_view";
 import { ListController } from "@web/views/list/list_controller";
 import { listView } from "@web/views/list/list_view";
-import { getShownCompanyId, makePageState } from "./page_state";
+import { getShownCompanyId, makeEndingLoad, makePageState } from "./page_state";
 
 /** The collections page: what is done above shows in the list below, and the other way. */
 export class CollectionsPageController extends FormController {
@@ -13,7 +13,7 @@ export class CollectionsPageController extends FormController {
         super.setup();
         const pageState = makePageState();
         this.pageState = pageState;
-        const load = this.model.load.bind(this.model);
+        const load = makeEndingLoad(this.model);
         useChildSubEnv({ collectionsPage: { state: pageState, reloadSummary: load } });
         this.model.load = async (params) => {
             await load(params);
@@ -62,7 +62,7 @@ export class CollectionsPageListController extends ListController {
         if (!page) {
             return;
         }
-        const load = this.model.load.bind(this.model);
+        const load = makeEndingLoad(this.model);
         let search;
         this.model.load = async (params) => {
             if (!params) {
@@ -80,7 +80,9 @@ export class CollectionsPageListController extends ListController {
     /** Load the items anew and keep what is ticked, also while they are loaded. */
     async reload(load, params) {
         const before = this.model.root;
-        await load(params);
+        if (!(await load(params))) {
+            return;
+        }
         const ticked = new Set(before.selection.map((record) => record.resId));
         for (const record of this.model.root.records) {
             if (ticked.has(record.resId)) {

@@ -1,6 +1,33 @@
 import { reactive } from "@odoo/owl";
 
 /**
+ * Make loads of a model end in any case.
+ *
+ * Odoo drops a load that another one overtakes, and never says so: whoever waits for it,
+ * a button, say, would wait for ever.
+ *
+ * @param {Object} model
+ * @returns {(params: Object) => Promise<boolean>} whether no other load has overtaken it
+ */
+export function makeEndingLoad(model) {
+    const load = model.load.bind(model);
+    const waiting = new Set();
+    return (params) =>
+        new Promise((resolve, reject) => {
+            const ending = [...waiting, resolve];
+            waiting.add(resolve);
+            load(params)
+                .then(() => resolve(true), reject)
+                .finally(() => {
+                    for (const end of ending) {
+                        waiting.delete(end);
+                        end(false);
+                    }
+                });
+        });
+}
+
+/**
  * What the parts of a collections page share.
  *
  * @returns {{ balanceId: number|false, caseId: number|false }} the aged balance and the

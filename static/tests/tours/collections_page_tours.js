@@ -163,6 +163,56 @@ registry.category("web_tour.tours").add("collections_page_slow_tour", {
     ],
 });
 
+registry.category("web_tour.tours").add("collections_page_overtaken_tour", {
+    steps: () => [
+        {
+            trigger: ".o_data_row:contains('Deco Addict') [name='days_overdue']",
+            run: "click",
+        },
+        { trigger: ".o_collections_page_list .o_data_row:contains('1,234.50')" },
+        { trigger: tab("activities"), run: "click" },
+        {
+            content: "The page loads while the list does for the sake of a button",
+            trigger:
+                ".o_collections_page_list .o_data_row:contains('Call the owner') button[name='action_done']",
+            run: async ({ anchor }) => {
+                makeSlow(/\/web_search_read$/, 2000);
+                anchor.click();
+                await new Promise((resolve) => setTimeout(resolve, 1000));
+            },
+        },
+        { trigger: ".o_collections_refresh", run: "click" },
+        {
+            trigger:
+                ".o_collections_page_list .o_list_renderer:not(:contains('Call the owner'))",
+        },
+        {
+            content: "What the button has disabled can be used again",
+            trigger: ".o_collections_page_list .o_searchview_dropdown_toggler:not([disabled])",
+        },
+        {
+            content: "Another customer loads while the page does",
+            trigger: ".o_collections_refresh:not([disabled])",
+            run: async ({ anchor }) => {
+                makeSlow(/\/web_read$/, 2000);
+                anchor.click();
+                await new Promise((resolve) => setTimeout(resolve, 1000));
+            },
+        },
+        {
+            trigger: ".o_action_manager > .o_action .o_control_panel .o_pager_next:first",
+            run: "click",
+        },
+        { trigger: ".o_last_breadcrumb_item:contains('Gemini Furniture')" },
+        {
+            trigger: ".o_collections_refresh:not([disabled])",
+            run: () => {
+                browser.XMLHttpRequest = XMLHttpRequest;
+            },
+        },
+    ],
+});
+
 registry.category("web_tour.tours").add("collections_page_writeoff_tour", {
     steps: () => [
         {
