@@ -322,6 +322,7 @@ class ResPartner(models.Model):
             "id": row.id,
             "company_id": row.company_id.id,
             "company": row.company_id.name,
+            "definition_id": row.definition_id.id,
             "definition": row.definition_id.name,
             "currency_id": currency.id,
             "date_text": format_date(self.env, row.date),

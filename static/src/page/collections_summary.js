@@ -79,7 +79,8 @@ export class CollectionsSummary extends Component {
     }
 
     onBalanceChange(ev) {
-        this.pageState.balanceId = parseInt(ev.target.value);
+        const balanceId = parseInt(ev.target.value);
+        this.pageState.balance = this.data.balances.find((row) => row.id === balanceId);
     }
 
     onCaseChange(ev) {
@@ -102,11 +103,7 @@ export class CollectionsSummary extends Component {
             await this.orm.call("res.partner", "action_refresh_collections_page", [
                 [this.props.record.resId],
             ]);
-            const name = this.balance && this.balanceName(this.balance);
             await this.props.record.model.load();
-            // Its figures are in a new row.
-            const balance = this.data.balances.find((row) => this.balanceName(row) === name);
-            this.pageState.balanceId = balance ? balance.id : false;
         } finally {
             this.state.isRefreshing = false;
         }

@@ -30,15 +30,16 @@ export function makeEndingLoad(model) {
 /**
  * What the parts of a collections page share.
  *
- * @returns {{ balanceId: number|false, caseId: number|false }} the aged balance and the
- *  case chosen above
+ * @returns {{ balance: Object|false, caseId: number|false }} the aged balance (as it was
+ *  then) and the case chosen above
  */
 export function makePageState() {
-    return reactive({ balanceId: false, caseId: false });
+    return reactive({ balance: false, caseId: false });
 }
 
 /**
- * The aged balance whose figures the page shows.
+ * The aged balance whose figures the page shows. Figures of another run are in another
+ * row, of the same company and definition.
  *
  * @param {Object} data what the server says of the customer
  * @param {Object} pageState
@@ -46,8 +47,13 @@ export function makePageState() {
  */
 export function getShownBalance(data, pageState) {
     const { balances, selected } = data;
+    const chosen = pageState.balance;
     return (
-        balances.find((balance) => balance.id === pageState.balanceId) ||
+        balances.find(
+            (balance) =>
+                balance.company_id === chosen.company_id &&
+                balance.definition_id === chosen.definition_id
+        ) ||
         (selected !== false ? balances[selected] : undefined)
     );
 }

@@ -278,6 +278,26 @@ registry.category("web_tour.tours").add("collections_page_companies_tour", {
         { trigger: ".o_collections_refresh:not([disabled])" },
         { trigger: ".o_collections_amount_due:contains('77.00')" },
         {
+            content: "So is one that was chosen there",
+            trigger: ".o_collections_balance",
+            run: ({ anchor }) => {
+                const options = [...anchor.options];
+                anchor.value = options.find(({ text }) => !text.includes("company_2")).value;
+                anchor.dispatchEvent(new Event("change"));
+            },
+        },
+        { trigger: ".o_collections_amount_due:contains('1,234.50')" },
+        {
+            trigger: ".o_collections_refresh",
+            run: async ({ anchor }) => {
+                anchor.click();
+                await new Promise((resolve) => setTimeout(resolve, 2000));
+            },
+        },
+        { trigger: ".o_collections_refresh:not([disabled])" },
+        { trigger: ".o_collections_amount_due:contains('1,234.50')" },
+        { trigger: ".o_collections_page_list .o_data_row:contains('1,234.50')" },
+        {
             trigger: "[data-menu-xmlid='credit_collections.collections_menu_items']",
             run: "click",
         },
