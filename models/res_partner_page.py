@@ -425,10 +425,16 @@ class ResPartner(models.Model):
     def action_open_collections_status(self):
         """Open the wizard that changes the status of all open items.
 
+        They are those of the company of context key `collections_company_id`, when that
+        is one of the companies switched on.
+
         :return: a window action
         """
+        chosen = self.env["collections.recipient"]._get_chosen_company()
+        companies = chosen or self.env.companies
         items = self.env["account.move.line"].search(
             self._get_collections_items_domain()
+            & Domain("company_id", "in", companies.ids)
             & Domain("reconciled", "=", False)
             & Domain("balance", ">", 0)
         )

@@ -347,6 +347,9 @@ class TestCollectionsPage(CollectionsCommon):
         self.assertEqual(
             (balance["definition"], balance["company"]), ("Weekly", other.name)
         )
+        action = partner.action_open_collections_status()
+        wizard = self.env[action["res_model"]].browse(action["res_id"])
+        self.assertEqual(wizard.line_ids, self._get_term_lines(foreign))
 
     @freeze_time("2026-03-31 12:00:00")
     def test_another_company_where_it_is_tomorrow(self):

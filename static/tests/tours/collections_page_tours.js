@@ -271,6 +271,14 @@ registry.category("web_tour.tours").add("collections_page_companies_tour", {
         { trigger: ".modal footer .btn:contains('Cancel')", run: "click" },
         { trigger: "body:not(:has(.modal))" },
         {
+            trigger: ".o_form_statusbar button[name='action_open_collections_status']",
+            run: "click",
+        },
+        { trigger: ".modal [name='line_ids'] .o_data_row:contains('77.00')" },
+        { trigger: ".modal:not(:has(.o_data_row:contains('1,234.50')))" },
+        { trigger: ".modal footer .btn:contains('Cancel')", run: "click" },
+        { trigger: "body:not(:has(.modal))" },
+        {
             content: "After a refresh the company is the same",
             trigger: ".o_collections_refresh",
             run: "click",
