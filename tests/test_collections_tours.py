@@ -266,9 +266,8 @@ class TestCollectionsPageTours(WriteoffCommon, HttpCase):
             "/odoo/aged-balances", "collections_page_overtaken_tour", login="accountman"
         )
 
-    def test_page_of_a_customer_of_two_companies(self):
-        """Figures, items and buttons are about the company of the row."""
-        today = fields.Date.today()
+    def _create_item_of_other_company(self):
+        """Return another company that the customer owes to."""
         other = self.setup_other_company()["company"]
         user = self.env["res.users"].search([("login", "=", "accountman")])
         user.company_ids += other
@@ -279,7 +278,7 @@ class TestCollectionsPageTours(WriteoffCommon, HttpCase):
                 {
                     "move_type": "out_invoice",
                     "partner_id": self.customer.id,
-                    "invoice_date": fields.Date.subtract(today, days=45),
+                    "invoice_date": "2024-01-01",
                     "invoice_line_ids": [
                         Command.create(
                             {"name": "Goods", "price_unit": 77.0, "tax_ids": False}
@@ -289,13 +288,33 @@ class TestCollectionsPageTours(WriteoffCommon, HttpCase):
             )
         )
         invoice.action_post()
-        self._run_snapshot(today)
-        self._run_snapshot(today, company_id=other.id, definition_id=self.definition.id)
+        return other
+
+    def _start_tour_in_companies(self, tour, companies):
         self.start_tour(
             "/odoo/aged-balances",
-            "collections_page_companies_tour",
+            tour,
             login="accountman",
-            cookies={"cids": f"{self.company.id}-{other.id}"},
+            cookies={"cids": "-".join(map(str, companies.ids))},
+        )
+
+    def test_page_of_a_customer_of_two_companies(self):
+        """Figures, items and buttons are about the company of the row."""
+        today = fields.Date.today()
+        other = self._create_item_of_other_company()
+        self._run_snapshot(today)
+        self._run_snapshot(today, company_id=other.id, definition_id=self.definition.id)
+        self._start_tour_in_companies(
+            "collections_page_companies_tour", self.company + other
+        )
+
+    def test_page_with_figures_of_one_of_two_companies(self):
+        """The items of the other one are in the list as well."""
+        other = self._create_item_of_other_company()
+        self._create_payment(self.customer, 5, fields.Date.today())
+        self._run_snapshot(fields.Date.today())
+        self._start_tour_in_companies(
+            "collections_page_mixed_tour", self.company + other
         )
 
     def test_write_off_from_the_page(self):

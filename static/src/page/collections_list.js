@@ -80,15 +80,18 @@ export class CollectionsList extends Component {
     }
 
     get viewProps() {
-        const { context, listView, model, searchView } = this.props;
+        const { context, listView, model, record, searchView } = this.props;
         const refs = { list_view_ref: listView };
         if (searchView) {
             refs.search_view_ref = searchView;
         }
+        // Then rows say which company they are of.
+        const collections_all_companies =
+            record.data.collections_page_data?.has_several_companies && !this.shownCompanyId;
         return {
             type: "list",
             resModel: model,
-            context: makeContext([context || "{}", refs]),
+            context: makeContext([context || "{}", refs, { collections_all_companies }]),
             display: { searchPanel: false },
             domain: this.domain,
             loadActionMenus: false,

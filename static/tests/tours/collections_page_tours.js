@@ -262,6 +262,10 @@ registry.category("web_tour.tours").add("collections_page_companies_tour", {
         },
         { trigger: ".o_collections_page_list:not(:has(.o_data_row:contains('1,234.50')))" },
         {
+            content: "They need not say so",
+            trigger: ".o_collections_page_list:not(:has([name='company_id']))",
+        },
+        {
             content: "So are the items that a button is about",
             trigger: ".o_form_statusbar button[name='action_open_writeoff']",
             run: "click",
@@ -316,6 +320,26 @@ registry.category("web_tour.tours").add("collections_page_companies_tour", {
         {
             content: "With several companies, lists say which one a row is of",
             trigger: ".o_data_row:contains('77.00') [name='company_id']:contains('company_2')",
+        },
+    ],
+});
+
+registry.category("web_tour.tours").add("collections_page_mixed_tour", {
+    steps: () => [
+        {
+            trigger: ".o_data_row:contains('Deco Addict') [name='days_overdue']",
+            run: "click",
+        },
+        {
+            content: "Items of two companies say which one they are of",
+            trigger:
+                ".o_collections_page_list .o_data_row:contains('77.00') [name='company_id']:contains('company_2')",
+        },
+        { trigger: ".o_collections_page_list .o_data_row:contains('1,234.50')" },
+        { trigger: tab("payments"), run: "click" },
+        {
+            content: "So do payments",
+            trigger: ".o_collections_page_list .o_data_row [name='company_id']",
         },
     ],
 });
