@@ -44,26 +44,32 @@ class CollectionsPromiseLine(models.Model):
         """Return the line of the promise that was given last."""
         return self.filtered(lambda line: not line.is_withdrawn).sorted("id")[-1:]
 
-    def _withdraw(self):
+    def _withdraw(self, is_for_good=False):
         """Take items out of promises whose day has not come yet.
 
         A promise whose day has passed is judged first: it stays what it was. What is
         left of the others may have been paid already.
+
+        :param bool is_for_good: take them out of promises that were judged as well;
+            what becomes of the items says nothing about these any more
         """
         today = fields.Date.context_today(self)
         self.promise_id.filtered(
             lambda promise: promise.state == "open" and promise.date < today
         )._judge("user")
         lines = self.filtered(
-            lambda line: line.promise_id.state == "open" and not line.is_withdrawn
+            lambda line: (
+                (is_for_good or line.promise_id.state == "open")
+                and not line.is_withdrawn
+            )
         )
         lines.is_withdrawn = True
         for promise in lines.promise_id:
             left = promise.line_ids.filtered(lambda line: not line.is_withdrawn)
             if left:
                 promise.amount = sum(left.mapped("amount"))
-            else:
+            elif promise.state == "open":
                 promise.state = "withdrawn"
-        lines.promise_id.filtered(lambda promise: promise.state == "open")._judge(
+        lines.promise_id.filtered(lambda promise: promise.state != "withdrawn")._judge(
             "user"
         )

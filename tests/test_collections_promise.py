@@ -543,6 +543,29 @@ class TestCollectionsPromise(PromiseCommon):
         self.assertEqual(case.move_line_ids, self.other_item, "A contact is the same")
         self.assertEqual(self.item.collections_history_ids[0].partner_id, self.partner)
 
+    def test_judged_promises_are_not_about_another_customer(self):
+        """Whatever the document was, and the promise became, in between."""
+        other = self._create_customer("Right customer")
+        with freeze_time("2026-03-10"):
+            cancelled = self._promise(self.item)
+            self.invoice.button_draft()
+            self.invoice.button_cancel()
+            self._assert_promise(cancelled, "void", 0.0)
+            self.invoice.button_draft()
+            self.invoice.partner_id = other
+            self.invoice.action_post()
+            self._assert_promise(cancelled, "void", 0.0, "not_disputed")
+            broken = self._promise(self.other_item)
+        with freeze_time("2026-03-21"):
+            self._run_snapshot("2026-03-21")
+            self.other_invoice.button_draft()
+            self.other_invoice.partner_id = other
+            self.other_invoice.action_post()
+            self.env.invalidate_all()
+            self._assert_promise(broken, "broken", 0.0, "not_disputed")
+            self._pay(200, "2026-03-20", self.other_invoice, partner=other)
+            self._assert_promise(broken, "broken", 0.0)
+
     @freeze_time("2026-03-10")
     def test_items_that_are_deleted_are_promised_no_more(self):
         promise = self._promise(self.item + self.other_item)
