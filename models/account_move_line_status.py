@@ -108,6 +108,8 @@ class AccountMoveLine(models.Model):
     def write(self, vals):
         if any(name in vals for name in SAID_FIELDS):
             self._check_said_by_methods()
+        if "partner_id" in vals:
+            self._leave_collections_customer(vals["partner_id"])
         # EXTENDS account: the history misses nothing, whoever writes a status
         if (
             not any(name in vals for name in STATUS_FIELDS)

@@ -567,6 +567,41 @@ class TestCollectionsPromise(PromiseCommon):
             self._assert_promise(broken, "broken", 0.0)
 
     @freeze_time("2026-03-10")
+    def test_line_of_an_entry_given_to_another_customer(self):
+        opening = self.env["account.move"].create(
+            {
+                "date": "2026-03-01",
+                "line_ids": [
+                    Command.create(
+                        {
+                            "account_id": account.id,
+                            "partner_id": self.partner.id,
+                            "balance": balance,
+                        }
+                    )
+                    for account, balance in (
+                        (self.company_data["default_account_receivable"], 50.0),
+                        (self.company_data["default_account_revenue"], -50.0),
+                    )
+                ],
+            }
+        )
+        opening.action_post()
+        item = opening.line_ids.filtered("debit")
+        promise = self._promise(item)
+        case = self.env["collections.case"].create(
+            {"name": "Whose?", "partner_id": self.partner.id}
+        )
+        item.action_assign_collections_case(case.id)
+        opening.button_draft()
+        other = self._create_customer("Right customer")
+        vals = {"partner_id": other.id}
+        opening.write({"line_ids": [Command.update(item.id, vals)]})
+        opening.action_post()
+        self._assert_promise(promise, "withdrawn", 0.0, "not_disputed")
+        self.assertFalse(case.move_line_ids)
+
+    @freeze_time("2026-03-10")
     def test_items_that_are_deleted_are_promised_no_more(self):
         promise = self._promise(self.item + self.other_item)
         self.assertEqual(promise.amount, 500.0)
