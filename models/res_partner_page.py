@@ -142,7 +142,12 @@ class ResPartner(models.Model):
             "has_several_companies": len(self.env.companies) > 1,
             "promises": by_state.get(customer.id, {}),
             "cases": [
-                {"id": case.id, "name": case.display_name, "state": case.state}
+                {
+                    "id": case.id,
+                    "name": case.display_name,
+                    "state": case.state,
+                    "company_id": case.company_id.id,
+                }
                 for case in cases
             ],
             "currencies": customer._prepare_collections_currencies(live),

@@ -304,6 +304,14 @@ class TestCollectionsPageTours(WriteoffCommon, HttpCase):
         other = self._create_item_of_other_company()
         self._run_snapshot(today)
         self._run_snapshot(today, company_id=other.id, definition_id=self.definition.id)
+        for company in self.company + other:
+            self.env["collections.case"].create(
+                {
+                    "name": f"Case in {company.name}",
+                    "partner_id": self.customer.id,
+                    "company_id": company.id,
+                }
+            )
         self._start_tour_in_companies(
             "collections_page_companies_tour", self.company + other
         )

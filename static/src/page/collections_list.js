@@ -6,7 +6,7 @@ import { useService } from "@web/core/utils/hooks";
 import { escape } from "@web/core/utils/strings";
 import { View } from "@web/views/view";
 import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
-import { getShownCompanyId } from "./page_state";
+import { getListedCompanyId } from "./page_state";
 
 /**
  * A list of something of the customer, with search, pager, totals and buttons of its own.
@@ -55,20 +55,18 @@ export class CollectionsList extends Component {
         return this.props.record.resId;
     }
 
-    /**
-     * The company whose figures are above. Where there are figures of one company alone,
-     * none can be chosen: the items of others are in the list as well.
-     */
-    get shownCompanyId() {
-        const data = this.props.record.data.collections_page_data;
-        const companyIds = new Set((data?.balances || []).map((row) => row.company_id));
-        return companyIds.size > 1 && getShownCompanyId(data, this.pageState);
+    get data() {
+        return this.props.record.data.collections_page_data;
+    }
+
+    get companyId() {
+        return getListedCompanyId(this.data, this.pageState);
     }
 
     get domain() {
         const { caseField, companyField, domain, path } = this.props;
         const { caseId } = this.pageState;
-        const companyId = this.shownCompanyId;
+        const companyId = this.companyId;
         const parts = [[[path, "=", this.customerId]], domain || "[]"];
         if (companyField && companyId) {
             parts.push([[companyField, "=", companyId]]);
@@ -80,14 +78,13 @@ export class CollectionsList extends Component {
     }
 
     get viewProps() {
-        const { context, listView, model, record, searchView } = this.props;
+        const { context, listView, model, searchView } = this.props;
         const refs = { list_view_ref: listView };
         if (searchView) {
             refs.search_view_ref = searchView;
         }
         // Then rows say which company they are of.
-        const collections_all_companies =
-            record.data.collections_page_data?.has_several_companies && !this.shownCompanyId;
+        const collections_all_companies = this.data?.has_several_companies && !this.companyId;
         return {
             type: "list",
             resModel: model,

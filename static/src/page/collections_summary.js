@@ -4,7 +4,7 @@ import { formatCurrency } from "@web/core/currency";
 import { registry } from "@web/core/registry";
 import { useService } from "@web/core/utils/hooks";
 import { standardFieldProps } from "@web/views/fields/standard_field_props";
-import { getShownBalance } from "./page_state";
+import { getListedCompanyId, getShownBalance } from "./page_state";
 
 /** The figures of a customer, and what he owes by period as bars. */
 export class CollectionsSummary extends Component {
@@ -34,6 +34,12 @@ export class CollectionsSummary extends Component {
             ...column,
             width: Math.round((100 * Math.abs(column.amount)) / largest),
         }));
+    }
+
+    /** Those of another company than the lists are about would leave the lists empty. */
+    get cases() {
+        const companyId = getListedCompanyId(this.data, this.pageState);
+        return this.data.cases.filter((row) => !companyId || row.company_id === companyId);
     }
 
     get currencies() {
@@ -81,6 +87,9 @@ export class CollectionsSummary extends Component {
     onBalanceChange(ev) {
         const balanceId = parseInt(ev.target.value);
         this.pageState.balance = this.data.balances.find((row) => row.id === balanceId);
+        if (!this.cases.some((row) => row.id === this.pageState.caseId)) {
+            this.pageState.caseId = false;
+        }
     }
 
     onCaseChange(ev) {

@@ -69,3 +69,16 @@ export function getShownCompanyId(data, pageState) {
     const balance = data?.has_several_companies && getShownBalance(data, pageState);
     return balance ? balance.company_id : false;
 }
+
+/**
+ * The company whose records the lists of the page show. Where there are figures of one
+ * company alone, none can be chosen: the items of others are in the lists as well.
+ *
+ * @param {Object} data what the server says of the customer
+ * @param {Object} pageState
+ * @returns {number|false} false for all of them
+ */
+export function getListedCompanyId(data, pageState) {
+    const companyIds = new Set((data?.balances || []).map((row) => row.company_id));
+    return companyIds.size > 1 && getShownCompanyId(data, pageState);
+}

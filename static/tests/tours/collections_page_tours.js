@@ -266,6 +266,18 @@ registry.category("web_tour.tours").add("collections_page_companies_tour", {
             trigger: ".o_collections_page_list:not(:has([name='company_id']))",
         },
         {
+            content: "So are the cases to choose from, until there is another company",
+            trigger: ".o_collections_case_filter:contains('Case in company_2')",
+            run: ({ anchor }) => {
+                if (anchor.options.length > 2) {
+                    throw new Error("There are cases of another company.");
+                }
+                anchor.value = anchor.options[1].value;
+                anchor.dispatchEvent(new Event("change"));
+            },
+        },
+        { trigger: ".o_collections_page_list .o_nocontent_help" },
+        {
             content: "So are the items that a button is about",
             trigger: ".o_form_statusbar button[name='action_open_writeoff']",
             run: "click",
