@@ -115,15 +115,18 @@ class CollectionsMailingLine(models.Model):
         :rtype: dict
         """
         self.ensure_one()
-        recipient = mail.recipient_ids[:1]
-        if not recipient or (recipient.id, recipient.email) == (
-            self.recipient_id.id,
-            self.email,
-        ):
+        recipients = mail.recipient_ids
+        meant = recipients & self.recipient_id
+        if not recipients or (meant and meant.email == self.email):
             return {}
         found = self.env["collections.recipient"]._get_recipients(
             self.partner_id, self.mailing_id.kind, self.company_id
         )[self.partner_id.id]
+        # Of several the one that the rule names.
+        recipient = (
+            recipients.filtered(lambda one: one.id == found["recipient_id"])
+            or recipients[:1]
+        )
         return {
             "recipient_id": recipient.id,
             "email": recipient.email,

@@ -717,6 +717,15 @@ class TestCollectionsMailing(CollectionsEmailCommon):
         self.assertEqual(mailing.line_ids.recipient_id, self.contact)
         self.assertEqual(set(mailing.line_ids.mapped("email")), {"ann@contoso.example"})
         self.assertEqual(set(mailing.line_ids.mapped("rule")), {False})
+        # One of several stays who the customer's own rule names.
+        template.partner_to += ",{{ object.collections_recipient_id.id }}"
+        customers = self._create_customers(2, "Zeta")
+        with self.mock_mail_gateway():
+            mailing = self._send(customers)
+        self.assertEqual(mailing.line_ids.recipient_id, customers)
+        self.assertEqual(
+            set(mailing.line_ids.mapped("rule")), {"The customer's own e-mail address"}
+        )
 
     def test_stop(self):
         many = self._create_customers(AT_ONCE + 1, "M")
