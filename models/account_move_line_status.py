@@ -431,6 +431,8 @@ class AccountMoveLine(models.Model):
                 != partner_sudo.commercial_partner_id
             )
         )
+        if not moving_sudo:
+            return
         moving_sudo.collections_promise_line_ids._withdraw(is_for_good=True)
         marked_sudo = moving_sudo.filtered(
             lambda line: line.collections_status not in (False, "not_disputed")

@@ -543,6 +543,15 @@ class TestCollectionsPromise(PromiseCommon):
         self.assertEqual(case.move_line_ids, self.other_item, "A contact is the same")
         self.assertEqual(self.item.collections_history_ids[0].partner_id, self.partner)
 
+    @freeze_time("2026-03-10")
+    def test_nothing_is_judged_where_nothing_was_said(self):
+        other = self._create_customer("Right customer")
+        self.invoice.button_draft()
+        judge = patch.object(type(self.env["collections.promise"]), "_judge_where")
+        with judge as judge_where:
+            self.invoice.partner_id = other
+        judge_where.assert_not_called()
+
     def test_judged_promises_are_not_about_another_customer(self):
         """Whatever the document was, and the promise became, in between."""
         other = self._create_customer("Right customer")
