@@ -184,6 +184,7 @@ class CollectionsCase(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        vals_list = [dict(vals) for vals in vals_list]
         commands_list = [vals.pop("move_line_ids", None) for vals in vals_list]
         for vals in vals_list:
             if not vals.get("number"):

@@ -120,6 +120,7 @@ class CollectionsPool(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        vals_list = [dict(vals) for vals in vals_list]
         for vals in vals_list:
             self._check_no_author(vals)
             vals["domain_user_id"] = self.env.uid

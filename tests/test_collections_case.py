@@ -96,6 +96,14 @@ class TestCollectionsCase(CollectionsCommon):
         case = with_defaults.create({"partner_id": self.partner.id})
         self.assertEqual(case.name, "Tops")
 
+    def test_same_values_twice(self):
+        """A program may use what it gave once more."""
+        vals = {"partner_id": self.partner.id, "move_line_ids": self.items.ids}
+        cases = self.env["collections.case"].with_user(self.agent)
+        cases = cases.create(vals) | cases.create(vals)
+        self.assertNotEqual(*cases.mapped("number"))
+        self.assertEqual(cases[1].move_line_ids, self.items)
+
     def test_items_that_come_and_go_are_said_in_the_case(self):
         first, second = (self.invoices[n].name for n in (0, 1))
         case, other = self._create_case(), self._create_case(name="Other")

@@ -27,6 +27,13 @@ class TestCollectionsPool(CollectionsCommon):
         )
         self.assertEqual(pool.customer_count, 2)
 
+    def test_same_values_twice(self):
+        """A program may use what it gave once more."""
+        vals = {"name": "Pool", "domain": "[('ref', '=', 'S')]"}
+        Pool = self.env["collections.pool"]
+        pools = Pool.create(vals) | Pool.create(vals)
+        self.assertEqual(pools.mapped("customer_count"), [1, 1])
+
     def test_pools_together_name_each_customer_once(self):
         pools = self._create_pool("[('ref', '=', 'S')]") + self._create_pool(
             "[('function', '=', 'Buyer')]"
