@@ -857,8 +857,6 @@ class AccountMove(models.Model):
     def write(self, vals):
         if not WRITEOFF_FIELDS.isdisjoint(vals):
             self.env["collections.posting"]._check_writes_off()
-        if "partner_id" in vals:
-            self.line_ids._leave_collections_customer(vals["partner_id"])
         result = super().write(vals)
         if "line_ids" in vals:
             self.filtered(

@@ -109,7 +109,11 @@ class AccountMoveLine(models.Model):
         if any(name in vals for name in SAID_FIELDS):
             self._check_said_by_methods()
         if "partner_id" in vals:
-            self._leave_collections_customer(vals["partner_id"])
+            # As the field takes it, whatever a program sends.
+            partner_id = self._fields["partner_id"].convert_to_cache(
+                vals["partner_id"], self
+            )
+            self._leave_collections_customer(partner_id)
         # EXTENDS account: the history misses nothing, whoever writes a status
         if (
             not any(name in vals for name in STATUS_FIELDS)

@@ -576,7 +576,7 @@ class TestCollectionsPromise(PromiseCommon):
             self._assert_promise(broken, "broken", 0.0)
 
     @freeze_time("2026-03-10")
-    def test_line_of_an_entry_given_to_another_customer(self):
+    def test_line_given_to_another_customer_leaves_its_case(self):
         opening = self.env["account.move"].create(
             {
                 "date": "2026-03-01",
@@ -609,6 +609,39 @@ class TestCollectionsPromise(PromiseCommon):
         opening.action_post()
         self._assert_promise(promise, "withdrawn", 0.0, "not_disputed")
         self.assertFalse(case.move_line_ids)
+
+    @freeze_time("2026-03-10")
+    def test_line_of_an_entry_given_to_another_customer(self):
+        """As of a migration: the lines say whose items they are, not the entry."""
+        other = self._create_customer("Right customer")
+        lines = [(self.partner, 300), (self.partner, 200), (False, -500)]
+        entry = self.env["account.move"].create(
+            {
+                "date": "2026-01-31",
+                "line_ids": [
+                    Command.create(
+                        {
+                            "account_id": self.receivable.id
+                            if partner
+                            else self.writeoff_account.id,
+                            "partner_id": partner and partner.id,
+                            "balance": balance,
+                        }
+                    )
+                    for partner, balance in lines
+                ],
+            }
+        )
+        entry.action_post()
+        moved, kept = self._get_term_lines(entry)
+        promises = self._promise(moved) | self._promise(kept)
+        entry.button_draft()
+        entry.partner_id = other
+        self.assertEqual(promises.mapped("state"), ["open", "open"])
+        moved.partner_id = other
+        self.assertEqual(moved.collections_status, "not_disputed")
+        self.assertEqual(kept.collections_status, "promised")
+        self.assertEqual(sorted(promises.mapped("state")), ["open", "withdrawn"])
 
     @freeze_time("2026-03-10")
     def test_items_that_are_deleted_are_promised_no_more(self):
