@@ -178,6 +178,24 @@ class TestSettlementWizard(CashDiscountCommon):
             self.assertEqual(invoice.amount_residual, 0.0)
             self.assertEqual(self._get_taken(invoice), [5.0])
 
+    def test_nothing_entered_for_one_of_several(self):
+        """Once, a payment of 0.00 was made, and a discount entered was forgotten."""
+        other = self._create_customer("Other")
+        none = self._create_invoice(1000, partner_id=other.id)
+        paid = self._create_invoice(1000)
+        items = self._get_term_lines(none, paid)
+        wizard = self._create_settlement(items, date="2015-07-02")
+        line = self._get_line(wizard, none)
+        line.write({"amount_to_settle": 0.0, "cash_discount_to_take": 10.0})
+        with self.assertRaisesRegex(UserError, "pays nothing that a discount"):
+            wizard.action_settle()
+        line.cash_discount_to_take = 0.0
+        register = self.env["account.payment.register"].browse(
+            wizard.action_settle()["res_id"]
+        )
+        self.assertEqual(register._create_payments().mapped("amount"), [990.0])
+        self.assertEqual(items.mapped("amount_residual"), [1000.0, 0.0])
+
     def test_instalments_that_are_not_due_are_paid_when_marked(self):
         """Once, only what was due was proposed, and amounts entered were forgotten."""
         in_thirds = self._create_instalments((30, 30), (30, 60), (40, 90))

@@ -543,6 +543,8 @@ class CollectionsSettlementWizard(models.TransientModel):
 
         :param marked: the lines of the invoices to pay
         """
+        # Of what nothing is paid there would be a payment of 0.00.
+        marked = marked.filtered("amount_to_settle")
         chosen = {}
         for line in marked:
             choice = {"use": line.use_cash_discount or "normal"}
@@ -782,8 +784,11 @@ class CollectionsSettlementWizardLine(models.TransientModel):
             )
             if not settlement._is_part(*part):
                 raise settlement._get_part_error(*part)
-            if line.has_discount_entered and line.currency_id.compare_amounts(
-                line.discount_entered, line.cash_discount_to_take
+            if line.has_discount_entered and (
+                line.currency_id.compare_amounts(
+                    line.discount_entered, line.cash_discount_to_take
+                )
+                or (line.discount_entered and not line.amount_to_settle)
             ):
                 raise UserError(
                     self.env._(
