@@ -130,8 +130,33 @@ class AccountPayment(models.Model):
 
     # === BUSINESS METHODS === #
 
-    def _find_return_problem(self):
-        """Return why the bank cannot have returned the payment, as a text, or None."""
+    def _find_return_problems(self):
+        """Return why the bank cannot have returned payments together.
+
+        A bank transaction that brought one of them did not bring another one.
+
+        :return: a text, or None, by payment
+        :rtype: dict
+        """
+        matches = self._get_receivable_partials()
+        own = {
+            payment: partials
+            for payment, (partials, _lines) in matches.items()
+            if not payment.move_id
+        }
+        taken = self.env["account.partial.reconcile"].union(*own.values())
+        return {
+            payment: payment._find_return_problem(
+                others=taken - own[payment] if payment in own else ()
+            )
+            for payment in self
+        }
+
+    def _find_return_problem(self, others=()):
+        """Return why the bank cannot have returned the payment, as a text, or None.
+
+        :param others: `account.partial.reconcile` that belong to other payments
+        """
         self.ensure_one()
         names = {"payment": self.display_name, "journal": self.journal_id.display_name}
         returned = self.collections_return_ids._filter_in_force()
@@ -165,8 +190,8 @@ class AccountPayment(models.Model):
             return self.env._(
                 "%(payment)s is not booked on a receivable account.", **names
             )
-        if not self.move_id and not self._get_bank_partials():
-            if self._get_bank_partials(certain=False):
+        if not self.move_id and not self._get_bank_partials(others=others):
+            if self._get_bank_partials(certain=False, others=others):
                 return self.env._(
                     "It cannot be told which bank transaction brought %(payment)s. "
                     "Undo the matching on the bank transaction.",

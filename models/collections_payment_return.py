@@ -197,8 +197,7 @@ class CollectionsPaymentReturn(models.Model):
         :param dict journals: the `account.journal` of each payment, may be empty
         :param bool charge_fee: whether a fee is charged
         """
-        problems = [payment._find_return_problem() for payment in payments]
-        problems = [problem for problem in problems if problem]
+        problems = list(filter(None, payments._find_return_problems().values()))
         if problems:
             return UserError("\n".join(problems[:10]))
         for payment, journal in journals.items():

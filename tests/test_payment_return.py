@@ -735,6 +735,24 @@ class TestPaymentReturn(PaymentReturnCommon):
             )
         self._assert_returned_and_undone(payments, invoice, *transactions)
 
+    def test_without_entry_two_payments_with_one_unclear_transaction(self):
+        """The second one was once returned, but its transaction stayed matched."""
+        invoice = self._create_item(self.partner, 200, "2026-01-31")
+        payments = self.env["account.payment"]
+        for amount in (100, 99):
+            payments |= self._pay_without_entry(invoice, 100)
+            self._create_bank_transaction(
+                amount, "2026-02-11", self._get_term_lines(invoice)
+            )
+        self._assert_refused(payments, "cannot be told which bank transaction")
+        action = payments.action_open_nsf()
+        wizard = self.env["collections.nsf.wizard"].browse(action["res_id"])
+        self.assertEqual(wizard.payment_ids, payments[0])
+        self.assertIn("cannot be told", wizard.skipped_message)
+        wizard.write({"date": "2026-02-20"})
+        wizard.action_process()
+        self.assertEqual(invoice.amount_residual, 101.0)
+
     # === SEVERAL === #
 
     def test_several_at_once(self):

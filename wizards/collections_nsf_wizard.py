@@ -268,7 +268,7 @@ class CollectionsNsfWizard(models.TransientModel):
         """
         self.env["collections.posting"]._check_manager()
         payments._check_matched_companies()
-        problems = {payment: payment._find_return_problem() for payment in payments}
+        problems = payments._find_return_problems()
         fit = payments.filtered(lambda payment: not problems[payment])
         texts = [problem for problem in problems.values() if problem]
         if not fit:
