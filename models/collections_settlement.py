@@ -527,13 +527,17 @@ class CollectionsSettlement(models.AbstractModel):
             currency = allocation.item.currency_id
             money = self._convert_money(credit, excess, allocation.item)
             less = currency.round(min(allocation.discount, max(money, 0.0)))
-            used = self._convert_money(credit, less, allocation.item, to_item=False)
-            used = min(used, excess)
-            excess = credit.currency.round(excess - used)
+            amount = currency.round(allocation.amount + less)
+            # Core rounds what it matches once: rounded apart, both parts of it could
+            # be a unit more or less.
+            used = self._convert_money(credit, amount, allocation.item, to_item=False)
+            available = credit.currency.round(allocation.used + excess)
+            used = min(used, available) if less else allocation.used
+            excess = credit.currency.round(available - used)
             shrunk.append(
                 allocation._replace(
-                    amount=currency.round(allocation.amount + less),
-                    used=credit.currency.round(allocation.used + used),
+                    amount=amount,
+                    used=used,
                     discount=currency.round(allocation.discount - less),
                 )
             )

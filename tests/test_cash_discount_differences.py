@@ -159,6 +159,19 @@ class TestCashDiscountDifferences(CashDiscountCommon):
         )
         self._pay_and_undo(invoice, 1200.0, [], left=200.0)
 
+    def test_overpayment_in_another_currency(self):
+        """Once 2.01 were booked as too much, and 0.01 of that stayed open."""
+        euro = self.setup_other_currency("EUR", rates=[("2015-01-01", 0.47)])
+        invoice = self._create_invoice(89.76)
+        books, states = self._get_books(), self._get_states(invoice)
+        # 88.86 and the discount of 0.90 would be 41.76 and 0.42, but 89.76 are 42.19.
+        payment = self._pay(44.19, "2015-07-02", invoice, currency_id=euro.id)
+        lines = self._get_term_lines(invoice, payment, self._get_entries())
+        self.assertEqual(lines.mapped("reconciled"), [True] * 3)
+        self.assertEqual(max(self._get_entries().line_ids.mapped("amount_currency")), 2)
+        payment.action_cancel()
+        self._assert_undone(books, states, [invoice])
+
     def test_overpayment_specific(self):
         """The discount is given in full; above the limit the rest stays open."""
         self.company.collections_cash_discount_administration = "specific"
