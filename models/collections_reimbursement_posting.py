@@ -600,7 +600,9 @@ class CollectionsReimbursementPosting(models.AbstractModel):
         for partner, vendor in zip(customers, created, strict=True):
             vendors[partner] = vendor.with_env(self.env)
         used = self.env["res.partner"].union(*vendors.values())
-        used.filtered(lambda vendor: not vendor.active).active = True
+        archived = used.filtered(lambda vendor: not vendor.active)
+        archived.active = True
+        self._update_vendors(archived)
         for partner, vendor in vendors.items():
             customer = partner.with_company(company)
             if vendor.collections_one_time_vendor and (
@@ -634,8 +636,47 @@ class CollectionsReimbursementPosting(models.AbstractModel):
         }
 
     @api.model
+    def _update_vendors(self, vendors):
+        """Give one-time vendors out of the archive what their customers have by now.
+
+        Nobody has looked at them since their last bill was paid: a customer who has
+        moved, or changed banks, would be paid where he was before. Where he has no bank
+        account, those of the vendor were entered there and stay.
+
+        :param vendors: one-time vendors, `res.partner`
+        """
+        for vendor in vendors:
+            customer = vendor.collections_one_time_customer_id
+            vals = {
+                name: customer[name]
+                for name in VENDOR_FIELDS
+                if customer[name] != vendor[name]
+            }
+            if vals:
+                vendor.write(customer._convert_to_write(vals))
+            # Also accounts of companies that the user does not see, and trusted ones.
+            numbers = set(customer.sudo().bank_ids.mapped("sanitized_acc_number"))
+            if not numbers:
+                continue
+            banks_sudo = vendor.sudo().with_context(active_test=False).bank_ids
+            kept_sudo = banks_sudo.filtered(
+                lambda bank, numbers=numbers: bank.sanitized_acc_number in numbers
+            )
+            for other_sudo, active in (
+                ((banks_sudo - kept_sudo).filtered("active"), False),
+                (kept_sudo.filtered(lambda bank: not bank.active), True),
+            ):
+                other_sudo.write({"active": active, "allow_out_payment": False})
+        self._copy_banks(vendors.collections_one_time_customer_id, vendors)
+
+    @api.model
     def _copy_banks(self, customers, vendors):
         """Give vendors the bank accounts of customers; people have to trust them."""
+        vendors_sudo = vendors.sudo().with_context(active_test=False)
+        numbers = {
+            vendor.id: vendor.bank_ids.mapped("sanitized_acc_number")
+            for vendor in vendors_sudo
+        }
         self.env["res.partner.bank"].create(
             [
                 {
@@ -649,6 +690,7 @@ class CollectionsReimbursementPosting(models.AbstractModel):
                 }
                 for customer, vendor in zip(customers, vendors, strict=True)
                 for bank in customer.bank_ids
+                if bank.sanitized_acc_number not in numbers[vendor.id]
             ]
         )
 

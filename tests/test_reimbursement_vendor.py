@@ -86,6 +86,61 @@ class TestReimbursementVendor(ReimbursementCommon):
         again.action_cancel()
         self.assertFalse(vendor.active)
 
+    def test_one_time_vendor_comes_back_with_what_the_customer_has_now(self):
+        """He is not paid on an account that he has given up."""
+        first = self._reimburse()
+        vendor = first.vendor_id
+        vendor.bank_ids.allow_out_payment = True
+        first.action_cancel()
+        self.assertFalse(vendor.active)
+        old = self.customer.bank_ids
+        self.customer.write(
+            {
+                "street": "New Street 2",
+                "state_id": self.env.ref("base.state_us_5").id,
+                "bank_ids": [
+                    Command.unlink(old.id),
+                    Command.create({"acc_number": "BE68 5390 0754 7034"}),
+                ],
+            }
+        )
+        again = self._reimburse()
+        self.assertEqual(again.vendor_id, vendor)
+        self.assertEqual(vendor.street, "New Street 2")
+        self.assertEqual(vendor.state_id, self.customer.state_id)
+        self.assertRecordValues(
+            vendor.bank_ids,
+            [{"acc_number": "BE68 5390 0754 7034", "allow_out_payment": False}],
+        )
+        self.assertEqual(again.bill_id.partner_bank_id, vendor.bank_ids)
+        # The former one is his again: somebody has to trust it anew.
+        again.action_cancel()
+        self.customer.bank_ids.active = False
+        old.active = True
+        self._reimburse()
+        self.assertRecordValues(
+            vendor.bank_ids,
+            [{"acc_number": "BE48 3631 1600 9727", "allow_out_payment": False}],
+        )
+        # In use, the vendor stays as somebody corrects him.
+        vendor.street = "By hand"
+        self._create_item(self.customer, -60, "2026-02-28")
+        self._reimburse()
+        self.assertEqual(vendor.street, "By hand")
+
+    def test_accounts_entered_at_the_one_time_vendor_stay(self):
+        self.customer.bank_ids.unlink()
+        first = self._reimburse()
+        vendor = first.vendor_id
+        vendor.bank_ids = [Command.create({"acc_number": "BE68 5390 0754 7034"})]
+        vendor.bank_ids.allow_out_payment = True
+        first.action_cancel()
+        self._reimburse()
+        self.assertRecordValues(
+            vendor.bank_ids,
+            [{"acc_number": "BE68 5390 0754 7034", "allow_out_payment": True}],
+        )
+
     def test_vendor_kept_by_hand_is_not_archived(self):
         reimbursement = self._reimburse()
         reimbursement.vendor_id.collections_one_time_vendor = False
