@@ -602,7 +602,7 @@ class CollectionsReimbursementPosting(models.AbstractModel):
         used = self.env["res.partner"].union(*vendors.values())
         archived = used.filtered(lambda vendor: not vendor.active)
         archived.active = True
-        self._update_vendors(archived)
+        self._update_vendors(archived.filtered("collections_one_time_vendor"))
         for partner, vendor in vendors.items():
             customer = partner.with_company(company)
             if vendor.collections_one_time_vendor and (
@@ -645,6 +645,9 @@ class CollectionsReimbursementPosting(models.AbstractModel):
 
         :param vendors: one-time vendors, `res.partner`
         """
+        # Trust is taken by nobody but those who may give it, and accounts of the head
+        # office are not seen in a branch.
+        given_up_sudo = back_sudo = self.env["res.partner.bank"].sudo()
         for vendor in vendors:
             customer = vendor.collections_one_time_customer_id
             vals = {
@@ -654,30 +657,30 @@ class CollectionsReimbursementPosting(models.AbstractModel):
             }
             if vals:
                 vendor.write(customer._convert_to_write(vals))
-            # Also accounts of companies that the user does not see, and trusted ones.
             numbers = set(customer.sudo().bank_ids.mapped("sanitized_acc_number"))
-            if not numbers:
-                continue
             banks_sudo = vendor.sudo().with_context(active_test=False).bank_ids
-            kept_sudo = banks_sudo.filtered(
-                lambda bank, numbers=numbers: bank.sanitized_acc_number in numbers
-            )
-            for other_sudo, active in (
-                ((banks_sudo - kept_sudo).filtered("active"), False),
-                (kept_sudo.filtered(lambda bank: not bank.active), True),
-            ):
-                other_sudo.write({"active": active, "allow_out_payment": False})
+            for bank_sudo in banks_sudo if numbers else ():
+                is_kept = bank_sudo.sanitized_acc_number in numbers
+                if bank_sudo.active and not is_kept:
+                    given_up_sudo |= bank_sudo
+                elif is_kept and not bank_sudo.active:
+                    back_sudo |= bank_sudo
+        if given_up_sudo:
+            given_up_sudo.write({"active": False, "allow_out_payment": False})
+        if back_sudo:
+            back_sudo.write({"active": True, "allow_out_payment": False})
         self._copy_banks(vendors.collections_one_time_customer_id, vendors)
 
     @api.model
     def _copy_banks(self, customers, vendors):
         """Give vendors the bank accounts of customers; people have to trust them."""
-        vendors_sudo = vendors.sudo().with_context(active_test=False)
+        # Whoever works for a branch does not see those of the head office.
+        customers_sudo, vendors_sudo = customers.sudo(), vendors.sudo()
         numbers = {
             vendor.id: vendor.bank_ids.mapped("sanitized_acc_number")
-            for vendor in vendors_sudo
+            for vendor in vendors_sudo.with_context(active_test=False)
         }
-        self.env["res.partner.bank"].create(
+        self.env["res.partner.bank"].sudo().create(
             [
                 {
                     "partner_id": vendor.id,
@@ -686,9 +689,10 @@ class CollectionsReimbursementPosting(models.AbstractModel):
                     "bank_id": bank.bank_id.id,
                     "currency_id": bank.currency_id.id,
                     "company_id": bank.company_id.id,
+                    "sequence": bank.sequence,
                     "allow_out_payment": False,
                 }
-                for customer, vendor in zip(customers, vendors, strict=True)
+                for customer, vendor in zip(customers_sudo, vendors_sudo, strict=True)
                 for bank in customer.bank_ids
                 if bank.sanitized_acc_number not in numbers[vendor.id]
             ]

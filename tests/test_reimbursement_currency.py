@@ -1,7 +1,8 @@
+from odoo import Command
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
-from .common import ReimbursementCommon
+from .common import MANAGER, ReimbursementCommon
 
 
 @tagged("post_install", "-at_install")
@@ -187,33 +188,45 @@ class TestReimbursementCurrency(ReimbursementCommon):
         with self.assertRaisesRegex(UserError, "There is no clearing account"):
             self._reimburse(company_id=other.id)
 
-    def test_branch(self):
-        """A branch books in the journals and on the account of its parent."""
-        branch = self.env["res.company"].create(
+    def _create_branch_credits(self, customer, *amounts):
+        """Return a branch that reimburses, and what it owes the customer."""
+        branch = self._create_branch(customer)
+        branch.write(
             {
-                "name": "Branch",
-                "parent_id": self.company.id,
                 "collections_reimbursement_account_id": self.clearing_account.id,
                 "collections_settlement_journal_id": self.settlement_journal.id,
             }
         )
-        self.env.user.company_ids |= branch
-        customer = self.partner.with_company(branch)
-        customer.property_account_receivable_id = self.receivable
-        customer.collections_vendor_id = self.vendor
-        self.vendor.with_company(branch).property_account_payable_id = self.payable
-        credit = self.env["account.move"].create(
-            {
-                "move_type": "out_refund",
-                "company_id": branch.id,
-                "journal_id": self.company_data["default_journal_sale"].id,
-                "partner_id": self.partner.id,
-                "invoice_date": "2026-01-31",
-                "invoice_line_ids": [
-                    (0, 0, {"name": "Goods", "price_unit": 70, "tax_ids": []})
-                ],
-            }
+        credits = self.env["account.move"].create(
+            [
+                {
+                    "move_type": "out_refund",
+                    "company_id": branch.id,
+                    "journal_id": self.company_data["default_journal_sale"].id,
+                    "partner_id": customer.id,
+                    "invoice_date": "2026-01-31",
+                    "invoice_line_ids": [
+                        (0, 0, {"name": "Goods", "price_unit": amount, "tax_ids": []})
+                    ],
+                }
+                for amount in amounts
+            ]
         )
+        return branch, credits
+
+    def _reimburse_in(self, branch, user):
+        """Reimburse as somebody who has the branch alone switched on."""
+        Wizard = self.env["collections.reimbursement.wizard"].with_user(user)
+        Wizard = Wizard.with_context(allowed_company_ids=branch.ids)
+        wizard = Wizard.create({"date": "2026-04-30"})
+        wizard.action_reimburse()
+        return wizard.run_id.reimbursement_ids.with_env(self.env)
+
+    def test_branch(self):
+        """A branch books in the journals and on the account of its parent."""
+        branch, credit = self._create_branch_credits(self.partner, 70)
+        self.partner.with_company(branch).collections_vendor_id = self.vendor
+        self.vendor.with_company(branch).property_account_payable_id = self.payable
         credit.action_post()
         context = {"allowed_company_ids": [branch.id, self.company.id]}
         Wizard = self.env["collections.reimbursement.wizard"].with_context(**context)
@@ -224,3 +237,33 @@ class TestReimbursementCurrency(ReimbursementCommon):
         self.assertEqual(reimbursement.bill_id.company_id, branch)
         self.assertEqual(reimbursement.transfer_move_id.company_id, branch)
         self.assertEqual(credit.amount_residual, 0.0)
+
+    def test_branch_does_not_see_the_accounts_of_its_head_office(self):
+        """They are the one-time vendor's all the same."""
+        customer = self._create_customer(
+            "Of the head office",
+            company_id=self.company.id,
+            property_account_payable_id=self.payable.id,
+        )
+        branch, credits = self._create_branch_credits(customer, 70, 80)
+        customer.with_company(branch).property_account_payable_id = self.payable
+        user = self._create_user("branch_manager", MANAGER, branch)
+        numbers = ["BE48 3631 1600 9727", "BE68 5390 0754 7034"]
+        for position, credit in enumerate(credits):
+            credit.action_post()
+            customer.bank_ids = [
+                Command.create(
+                    {"acc_number": numbers[position], "company_id": self.company.id}
+                )
+            ]
+            self.env.flush_all()
+            self.env.invalidate_all()
+            reimbursement = self._reimburse_in(branch, user)
+            self.assertEqual(
+                sorted(reimbursement.vendor_id.bank_ids.mapped("acc_number")),
+                numbers[: position + 1],
+            )
+            self.assertFalse(
+                any(reimbursement.vendor_id.bank_ids.mapped("allow_out_payment"))
+            )
+            reimbursement.vendor_id.active = False
