@@ -857,6 +857,11 @@ class AccountMove(models.Model):
     def write(self, vals):
         if not WRITEOFF_FIELDS.isdisjoint(vals):
             self.env["collections.posting"]._check_writes_off()
+        if "partner_id" in vals:
+            # Instalments leave together what was promised of them: core gives them to
+            # the customer one by one.
+            lines = self.filtered(lambda move: move.is_invoice(True)).line_ids
+            lines._leave_collections_customer(vals["partner_id"])
         result = super().write(vals)
         if "line_ids" in vals:
             self.filtered(

@@ -109,11 +109,7 @@ class AccountMoveLine(models.Model):
         if any(name in vals for name in SAID_FIELDS):
             self._check_said_by_methods()
         if "partner_id" in vals:
-            # As the field takes it, whatever a program sends.
-            partner_id = self._fields["partner_id"].convert_to_cache(
-                vals["partner_id"], self
-            )
-            self._leave_collections_customer(partner_id)
+            self._leave_collections_customer(vals["partner_id"])
         # EXTENDS account: the history misses nothing, whoever writes a status
         if (
             not any(name in vals for name in STATUS_FIELDS)
@@ -423,9 +419,11 @@ class AccountMoveLine(models.Model):
 
         Open promises and cases are about what a customer owes.
 
-        :param partner_id: id of the `res.partner` who has the items from now on, or
-            False
+        :param partner_id: the `res.partner` who has the items from now on, as the field
+            takes it
         """
+        # Whatever a program sends.
+        partner_id = self._fields["partner_id"].convert_to_cache(partner_id, self)
         partner_sudo = self.env["res.partner"].sudo().browse(partner_id or [])
         # Whoever may give the document to another customer does not see all of this.
         moving_sudo = self.sudo().filtered(

@@ -575,6 +575,43 @@ class TestCollectionsPromise(PromiseCommon):
             self._pay(200, "2026-03-20", self.other_invoice, partner=other)
             self._assert_promise(broken, "broken", 0.0)
 
+    def test_invoice_in_instalments_given_to_another_customer(self):
+        """Instalments leave together: none is judged for what becomes of another."""
+        term = self._create_instalments((50, 0), (50, 30))
+        invoices = self.env["account.move"].create(
+            [
+                {
+                    "move_type": "out_invoice",
+                    "partner_id": self.partner.id,
+                    "invoice_date": "2026-02-01",
+                    "invoice_payment_term_id": term.id,
+                    "invoice_line_ids": [
+                        Command.create({"price_unit": 400, "tax_ids": []})
+                    ],
+                }
+                for _number in range(2)
+            ]
+        )
+        invoices.action_post()
+        other = self._create_customer(
+            "Right customer", property_payment_term_id=term.id
+        )
+        with freeze_time("2026-03-10"):
+            broken, withdrawn = (
+                self._promise(self._get_term_lines(invoice), date)
+                for invoice, date in zip(
+                    invoices, ("2026-03-20", "2026-04-20"), strict=True
+                )
+            )
+        with freeze_time("2026-03-21"):
+            self._run_snapshot("2026-03-21")
+            invoices.button_draft()
+            invoices.partner_id = other
+            invoices.action_post()
+        self._assert_promise(broken, "broken", 0.0, "not_disputed")
+        self._assert_promise(withdrawn, "withdrawn", 0.0, "not_disputed")
+        self.assertEqual((broken.amount, withdrawn.amount), (400.0, 400.0))
+
     @freeze_time("2026-03-10")
     def test_line_given_to_another_customer_leaves_its_case(self):
         opening = self.env["account.move"].create(
