@@ -138,19 +138,16 @@ class AccountPayment(models.Model):
         :return: a text, or None, by payment
         :rtype: dict
         """
-        matches = self._get_receivable_partials()
-        own = {
-            payment: partials
-            for payment, (partials, _lines) in matches.items()
-            if not payment.move_id
-        }
-        taken = self.env["account.partial.reconcile"].union(*own.values())
-        return {
-            payment: payment._find_return_problem(
-                others=taken - own[payment] if payment in own else ()
-            )
-            for payment in self
-        }
+        problems = {payment: payment._find_return_problem() for payment in self}
+        # What cannot be returned anyway takes no bank transaction from the others.
+        fit = self.filtered(lambda payment: not (problems[payment] or payment.move_id))
+        matches = fit._get_receivable_partials()
+        taken = self.env["account.partial.reconcile"].union(
+            *(partials for partials, _lines in matches.values())
+        )
+        for payment, (partials, _lines) in matches.items():
+            problems[payment] = payment._find_return_problem(others=taken - partials)
+        return problems
 
     def _find_return_problem(self, others=()):
         """Return why the bank cannot have returned the payment, as a text, or None.

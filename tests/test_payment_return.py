@@ -753,6 +753,21 @@ class TestPaymentReturn(PaymentReturnCommon):
         wizard.action_process()
         self.assertEqual(invoice.amount_residual, 101.0)
 
+    def test_without_entry_one_that_was_returned_takes_no_transaction(self):
+        """Of the payment with it nobody could tell any more what had brought it."""
+        invoice = self._create_item(self.partner, 260, "2026-01-31")
+        item = self._get_term_lines(invoice)
+        first = self._pay_without_entry(invoice, 100)
+        self._return(first, "2026-02-15")
+        second = self._pay_without_entry(invoice, 100)
+        for amount in (100, 60):
+            self._create_bank_transaction(amount, "2026-02-11", item)
+        wizard = self.env["collections.nsf.wizard"].browse(
+            (first | second).action_open_nsf()["res_id"]
+        )
+        self.assertEqual(wizard.payment_ids, second)
+        self.assertIn("was returned already", wizard.skipped_message)
+
     # === SEVERAL === #
 
     def test_several_at_once(self):
