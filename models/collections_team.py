@@ -9,6 +9,8 @@ class CollectionsTeam(models.Model):
     _description = "Collections Team"
     _order = "name, id"
     _check_company_auto = True
+    # Branches may have the team of their head office.
+    _check_company_domain = models.check_company_domain_parent_of
 
     name = fields.Char(required=True)
     active = fields.Boolean(default=True)

@@ -74,6 +74,20 @@ class TestCollectionsAgent(CollectionsCommon):
         self.assertEqual(self.company.collections_team_id, team)
         self.assertEqual(former.member_ids, self.user)
 
+    def test_branch_with_the_team_of_its_head_office(self):
+        branch = self._create_branch(self._create_customer())
+        team = self._create_team("All of us")
+        branch.collections_team_id = team
+        self.user.company_ids |= branch
+        agent = self.Agent.create({"user_id": self.user.id, "company_id": branch.id})
+        self.assertEqual(agent.team_id, team)
+        own = self._create_team("Branch")
+        own.company_id = branch
+        agent.team_id = own
+        own.company_id = self.company
+        agent.team_id = team
+        self.assertEqual(team.member_ids, self.user)
+
     def test_each_company_gets_its_own_team(self):
         other = self.setup_other_company()["company"]
         self.user.company_ids |= other
