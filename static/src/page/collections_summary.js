@@ -86,7 +86,8 @@ export class CollectionsSummary extends Component {
 
     onBalanceChange(ev) {
         const balanceId = parseInt(ev.target.value);
-        this.pageState.balance = this.data.balances.find((row) => row.id === balanceId);
+        const { balances } = this.data;
+        this.pageState.balance = balances.find((row) => row.id === balanceId) || false;
         if (!this.cases.some((row) => row.id === this.pageState.caseId)) {
             this.pageState.caseId = false;
         }

@@ -28,7 +28,8 @@ export function makeEndingLoad(model) {
 }
 
 /**
- * What the parts of a collections page share.
+ * What the parts of a collections page share. The next customer by the pager is shown
+ * with the company and definition chosen for this one, where he has figures of them.
  *
  * @returns {{ balance: Object|false, caseId: number|false }} the aged balance (as it was
  *  then) and the case chosen above
