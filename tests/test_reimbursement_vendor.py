@@ -143,9 +143,14 @@ class TestReimbursementVendor(ReimbursementCommon):
 
     def test_vendor_kept_by_hand_is_not_archived(self):
         reimbursement = self._reimburse()
-        reimbursement.vendor_id.collections_one_time_vendor = False
+        vendor = reimbursement.vendor_id
+        vendor.collections_one_time_vendor = False
         reimbursement.action_cancel()
-        self.assertTrue(reimbursement.vendor_id.active)
+        self.assertTrue(vendor.active)
+        # Archived by hand, he comes back as he was.
+        vendor.write({"active": False, "street": "By hand"})
+        self.assertEqual(self._reimburse().vendor_id, vendor)
+        self.assertEqual((vendor.active, vendor.street), (True, "By hand"))
 
     def test_vendor_who_can_log_in_keeps_nobody_else(self):
         """Core refuses to archive him, and asks administrators to do it."""
