@@ -146,7 +146,8 @@ class AccountPayment(models.Model):
             *(partials for partials, _lines in matches.values())
         )
         for payment, (partials, _lines) in matches.items():
-            problems[payment] = payment._find_return_problem(others=taken - partials)
+            if others := taken - partials:
+                problems[payment] = payment._find_return_problem(others)
         return problems
 
     def _find_return_problem(self, others=()):

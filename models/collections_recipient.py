@@ -82,6 +82,15 @@ class CollectionsRecipient(models.AbstractModel):
         return self._get_chosen_company() or self.env.company
 
     @api.model
+    def _get_companies(self):
+        """Return the companies whose items are worked on.
+
+        It is the one of context key `collections_company_id` when that is one of the
+        companies in use, else they all.
+        """
+        return self._get_chosen_company() or self.env.companies
+
+    @api.model
     def _get_chosen_company(self):
         """Return the company of context key `collections_company_id`.
 

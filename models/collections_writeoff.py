@@ -64,8 +64,7 @@ class CollectionsWriteoff(models.AbstractModel):
         :raise UserError: when the records can have no items
         """
         Line = self.env["account.move.line"]
-        chosen = self.env["collections.recipient"]._get_chosen_company()
-        companies = chosen or self.env.companies
+        companies = self.env["collections.recipient"]._get_companies()
         allowed = Domain("company_id", "in", companies.ids)
         records.check_access("read")
         if records._name == "account.move.line":

@@ -435,8 +435,7 @@ class ResPartner(models.Model):
 
         :return: a window action
         """
-        chosen = self.env["collections.recipient"]._get_chosen_company()
-        companies = chosen or self.env.companies
+        companies = self.env["collections.recipient"]._get_companies()
         items = self.env["account.move.line"].search(
             self._get_collections_items_domain()
             & Domain("company_id", "in", companies.ids)

@@ -206,7 +206,9 @@ class TestReimbursementCurrency(ReimbursementCommon):
                     "partner_id": customer.id,
                     "invoice_date": "2026-01-31",
                     "invoice_line_ids": [
-                        (0, 0, {"name": "Goods", "price_unit": amount, "tax_ids": []})
+                        Command.create(
+                            {"name": "Goods", "price_unit": amount, "tax_ids": []}
+                        )
                     ],
                 }
                 for amount in amounts
