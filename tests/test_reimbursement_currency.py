@@ -230,6 +230,7 @@ class TestReimbursementCurrency(ReimbursementCommon):
         self.partner.with_company(branch).collections_vendor_id = self.vendor
         self.vendor.with_company(branch).property_account_payable_id = self.payable
         credit.action_post()
+        books, states = self._get_books(), self._get_states(credit)
         context = {"allowed_company_ids": [branch.id, self.company.id]}
         Wizard = self.env["collections.reimbursement.wizard"].with_context(**context)
         wizard = Wizard.create({"date": "2026-04-30"})
@@ -239,6 +240,17 @@ class TestReimbursementCurrency(ReimbursementCommon):
         self.assertEqual(reimbursement.bill_id.company_id, branch)
         self.assertEqual(reimbursement.transfer_move_id.company_id, branch)
         self.assertEqual(credit.amount_residual, 0.0)
+        clearing = self.clearing_account
+        self._assert_entry(
+            reimbursement.bill_id, [(clearing, 70, 0), (self.payable, 0, 70)]
+        )
+        self._assert_entry(
+            reimbursement.transfer_move_id,
+            [(self.receivable, 70, 0), (clearing, 0, 70)],
+        )
+        self._assert_clearing_closed()
+        reimbursement.action_cancel()
+        self._assert_undone(books, states, credit)
 
     def test_branch_does_not_see_the_accounts_of_its_head_office(self):
         """They are the one-time vendor's all the same."""
